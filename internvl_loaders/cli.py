@@ -1,0 +1,174 @@
+"""The command `internvl`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from internvl_llm import __version__
+from internvl_loaders.errors import InternVLError, OptionError
+
+if TYPE_CHECKING:
+    from internvl_loaders.output import Format
+
+app = typer.Typer(
+    name="internvl",
+    help="Read PDFs and scanned images on this machine: text, tables, boxes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_LIMITS = "Limits"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"internvl-documents {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def parse(
+    sources: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs or http(s) URLs; `-` is standard input.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for one file a document and format.")
+    ] = None,
+    format: Annotated[
+        list[str] | None, typer.Option("-f", "--format", help="md, json, html, csv, text; several by commas.")
+    ] = None,
+    transcriber: Annotated[str, typer.Option(help="auto, text-layer, rapidocr or internvl.")] = "auto",
+    engine: Annotated[str | None, typer.Option(help="transformers, vllm, lmdeploy or server.")] = None,
+    model: Annotated[str | None, typer.Option(help="An InternVL checkpoint.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Of a server engine.")] = None,
+    pages: Annotated[str | None, typer.Option(help="Such as 2-5,9 or 3-.")] = None,
+    password: Annotated[str | None, typer.Option(help="Of encrypted PDFs.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Worker processes. [default: one a core]")] = None,
+    dpi: Annotated[int | None, typer.Option(help="At which PDF pages are drawn for OCR. [default: 200]")] = None,
+    images: Annotated[str, typer.Option(help="Keep images: none, figures, pages or all.")] = "none",
+    words: Annotated[bool, typer.Option(help="Keep words with boxes (json).")] = False,
+    headers_footers: Annotated[
+        bool, typer.Option(help="Keep running headers, footers and page numbers (md, text, html).")
+    ] = True,
+    page_breaks: Annotated[bool, typer.Option("--page-breaks", help="A form feed between pages.")] = False,
+    on_error: Annotated[
+        str, typer.Option(help="A failed page: placeholder (a visible note), skip, or raise (stop).")
+    ] = "placeholder",
+    report: Annotated[Path | None, typer.Option(help="Write a JSON report of every page.")] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A host URLs may name although its address is private.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log details; show tracebacks.")] = False,
+    max_bytes: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
+    max_pages: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
+    max_pixels: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
+    max_image_pixels: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
+    max_seconds: Annotated[float | None, typer.Option(rich_help_panel=_LIMITS)] = None,
+    max_redirects: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
+    max_download_seconds: Annotated[float | None, typer.Option(rich_help_panel=_LIMITS)] = None,
+) -> None:
+    """Read documents: markdown on standard output, or files in a folder.
+
+    Exit status: 0 every page read, 1 some failed (each is named on standard error), 2 wrong use.
+    """
+    from internvl_loaders.command import ParseCommand
+    from internvl_loaders.options import ParseOptions
+
+    limits = {
+        "max_bytes": max_bytes,
+        "max_pages": max_pages,
+        "max_pixels": max_pixels,
+        "max_image_pixels": max_image_pixels,
+        "max_seconds": max_seconds,
+        "max_redirects": max_redirects,
+        "max_download_seconds": max_download_seconds,
+    }
+    with _errors(debug):
+        given: dict[str, Any] = {} if dpi is None else {"dpi": dpi}
+        options = ParseOptions.of(
+            transcriber=transcriber,
+            engine=engine,
+            model=model,
+            base_url=base_url,
+            pages=pages,
+            password=password,
+            jobs=jobs,
+            images=images,
+            words=words,
+            on_error=on_error,
+            allow_hosts=tuple(allow_host or ()),
+            limits={name: value for name, value in limits.items() if value is not None},
+            **given,
+        )
+        good = ParseCommand(
+            sources=sources,
+            options=options,
+            formats=_formats(format or ["md"]),
+            out=out,
+            report=report,
+            headers_footers=headers_footers,
+            page_breaks=page_breaks,
+            quiet=quiet,
+        ).run()
+    raise typer.Exit(0 if good else 1)
+
+
+@app.command()
+def check() -> None:
+    """What is installed, what would run where, and why."""
+    from internvl_loaders.check import findings, table
+
+    table(findings())
+
+
+@contextmanager
+def _errors(debug: bool) -> Iterator[None]:
+    """Errors as one line on standard error; status 2 for wrong use, 1 for the rest."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(name)s: %(message)s")
+    if not debug:
+        logging.getLogger("internvl_loaders").setLevel(logging.CRITICAL)  # the command tells itself
+    try:
+        yield
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has had enough
+        raise typer.Exit(1) from None
+    except InternVLError as error:
+        if debug:
+            raise
+        from internvl_loaders.command import printable
+
+        typer.echo(f"internvl: {printable(str(error))}", err=True)
+        raise typer.Exit(2 if isinstance(error, OptionError) else 1) from None
+    except OSError as error:
+        if debug:
+            raise
+        typer.echo(f"internvl: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _formats(given: list[str]) -> list[Format]:
+    from internvl_loaders.output import FORMATS
+
+    names = dict.fromkeys(name.strip() for text in given for name in text.split(","))
+    for name in names:
+        if name not in FORMATS:
+            raise OptionError(f"no such format: {name!r}", remedy=f"Formats are {', '.join(FORMATS)}")
+    return [form for form in FORMATS if form in names]

@@ -1,0 +1,71 @@
+"""What a page holds before it has structure: spans, rules and figures in page units.
+
+Both a PDF's text layer and OCR come down to this, so structure is found by one code for both.
+Units are points (1/72 inch) of the upright page, origin top left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Rect(NamedTuple):
+    """x0 <= x1, y0 <= y1."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(slots=True, frozen=True)
+class Span:
+    """A word as a reader or OCR gives it: no inner spaces unless `text` is one OCR line.
+
+    `size` is the font size in points (for OCR: the line's height), `line` the reader's own line
+    (spans of one `line` follow one another on a baseline, in order); `confidence` only from OCR.
+    `upright` is False for text that runs up or down the page. `hidden` is text that is not
+    painted (render mode 3, or the like): an OCR layer under a scan.
+    """
+
+    text: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    size: float = 0.0
+    line: int = -1
+    font: str = ""
+    bold: bool = False
+    italic: bool = False
+    mono: bool = False
+    superscript: bool = False
+    upright: bool = True
+    hidden: bool = False
+    confidence: float | None = None
+
+    @property
+    def rect(self) -> Rect:
+        return Rect(self.x0, self.y0, self.x1, self.y1)
+
+
+class Rule(NamedTuple):
+    """A straight drawn line, horizontal (y0 == y1) or vertical (x0 == x1)."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(slots=True)
+class Content:
+    """Everything a page holds. `drawings` counts its vector drawings, rules or not."""
+
+    width: float
+    height: float
+    spans: list[Span] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    figures: list[Rect] = field(default_factory=list)
+    drawings: int = 0

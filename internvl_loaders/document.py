@@ -1,0 +1,384 @@
+"""The document model: frozen values, JSON round trip, boxes as fractions of the upright page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    model_validator,
+)
+
+if TYPE_CHECKING:
+    import pandas
+    from docling_core.types.doc import DoclingDocument
+
+SCHEMA: Final = "internvl-document/1"
+MAX_PLACES: Final = 1_000_000
+"""Grid places of one table: what a hostile row or column count may make us allocate."""
+
+Status = Literal["ok", "retried", "fallback", "failed", "empty"]
+BlockType = Literal[
+    "heading",
+    "paragraph",
+    "list_item",
+    "table",
+    "figure",
+    "caption",
+    "header",
+    "footer",
+    "footnote",
+    "formula",
+    "code",
+]
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+"""Text that UTF-8 can carry: a lone surrogate, as broken fonts and file names yield, is U+FFFD."""
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, str):
+        return base64.b64decode(value, validate=True)
+    if isinstance(value, bytes):
+        return value
+    raise ValueError("neither bytes nor base64 text")
+
+
+Base64Bytes = Annotated[
+    bytes,
+    PlainValidator(_bytes),
+    PlainSerializer(lambda v: base64.b64encode(v).decode("ascii"), when_used="json"),
+]
+
+
+class Value(BaseModel):
+    """Frozen, closed: an unknown field is an error, so a newer schema is noticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Box(Value):
+    """A rectangle in fractions of the page, origin top left; 0 <= x0 <= x1 <= 1, same for y."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Box:
+        if not (0 <= self.x0 <= self.x1 <= 1 and 0 <= self.y0 <= self.y1 <= 1):
+            raise ValueError(f"not a box within the page: {self}")
+        return self
+
+    @classmethod
+    def of(cls, x0: float, y0: float, x1: float, y1: float, width: float = 1, height: float = 1) -> Box:
+        """From page units, clipped to the page and rounded to 5 digits (0.01 mm on A4)."""
+
+        def clip(v: float, whole: float) -> float:
+            return round(min(max(v / whole, 0.0), 1.0), 5)
+
+        left, right = sorted((clip(x0, width), clip(x1, width)))
+        top, bottom = sorted((clip(y0, height), clip(y1, height)))
+        return cls(x0=left, y0=top, x1=right, y1=bottom)
+
+    @classmethod
+    def around(cls, boxes: list[Box]) -> Box | None:
+        """The smallest box that holds all of them."""
+        if not boxes:
+            return None
+        return cls(
+            x0=min(b.x0 for b in boxes),
+            y0=min(b.y0 for b in boxes),
+            x1=max(b.x1 for b in boxes),
+            y1=max(b.y1 for b in boxes),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.x0:g},{self.y0:g},{self.x1:g},{self.y1:g}"
+
+
+class Word(Value):
+    """A word (or, in scripts without spaces, a run) with its place."""
+
+    text: Text
+    box: Box
+    confidence: float | None = None
+
+
+class Image(Value):
+    """Encoded image bytes; base64 in JSON."""
+
+    data: Base64Bytes = Field(repr=False)
+    mime_type: str = "image/png"
+    width: int
+    height: int
+
+
+class Cell(Value):
+    """A table cell at (`row`, `col`), 0-based, covering `row_span` x `col_span` grid places."""
+
+    row: int = Field(ge=0)
+    col: int = Field(ge=0)
+    row_span: int = Field(default=1, ge=1)
+    col_span: int = Field(default=1, ge=1)
+    text: Text = ""
+    header: bool = False
+    box: Box | None = None
+
+
+class Table(Value):
+    """A grid of `rows` x `cols` places; cells never overlap nor leave it; a place no cell covers is empty.
+
+    A grid has at most `MAX_PLACES` places.
+    """
+
+    rows: int = Field(ge=1)
+    cols: int = Field(ge=1)
+    cells: tuple[Cell, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Table:
+        if self.rows * self.cols > MAX_PLACES:
+            raise ValueError(f"{self.rows} x {self.cols} is more than {MAX_PLACES} places")
+        taken: set[tuple[int, int]] = set()
+        for cell in self.cells:
+            if cell.row + cell.row_span > self.rows or cell.col + cell.col_span > self.cols:
+                raise ValueError(f"cell leaves the {self.rows} x {self.cols} grid: {cell}")
+            for place in cell_places(cell):
+                if place in taken:
+                    raise ValueError(f"two cells at row {place[0]}, column {place[1]}")
+                taken.add(place)
+        return self
+
+    @property
+    def has_spans(self) -> bool:
+        return any(c.row_span > 1 or c.col_span > 1 for c in self.cells)
+
+    @property
+    def header_rows(self) -> int:
+        """How many leading rows consist of header cells."""
+        header = {r for c in self.cells if c.header for r in range(c.row, c.row + c.row_span)}
+        body = {c.row for c in self.cells if not c.header and c.text.strip()}
+        count = 0
+        while count < self.rows and count in header and count not in body:
+            count += 1
+        return count
+
+    def grid(self) -> list[list[str]]:
+        """`rows` lists of `cols` texts; a spanning cell's text is repeated in each of its places."""
+        texts = [[""] * self.cols for _ in range(self.rows)]
+        for cell in self.cells:
+            for r, c in cell_places(cell):
+                texts[r][c] = cell.text
+        return texts
+
+    def to_gfm(self) -> str:
+        """GitHub-flavoured markdown: one header row, `|` as `&#124;`, spans repeated, no line breaks.
+
+        Several header rows are joined by ` / `, equal headers are told apart as `A`, `A (2)`; a
+        table without header cells gets a blank header row.
+        """
+        from internvl_loaders.render.table import gfm
+
+        return gfm(self)
+
+    def to_html(self) -> str:
+        """A bare `<table>` with spans; every text escaped."""
+        from internvl_loaders.render.table import html
+
+        return html(self)
+
+    def to_csv(self) -> str:
+        """RFC 4180 (lines end in CR LF), spans repeated.
+
+        A text that a spreadsheet would take for a formula gets a leading apostrophe; numbers,
+        signed ones too, stay as they are.
+        """
+        from internvl_loaders.render.table import csv
+
+        return csv(self)
+
+    def to_records(self) -> list[dict[str, str]]:
+        """One dict a body row, keyed by the headers of `to_gfm`; a blank one is `column 1` or so."""
+        from internvl_loaders.render.table import records
+
+        return records(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """`to_records` as a DataFrame of strings: `007` stays `007`. Needs the extra `pandas`."""
+        from internvl_loaders.render.table import dataframe
+
+        return dataframe(self)
+
+
+def cell_places(cell: Cell) -> list[tuple[int, int]]:
+    """The grid places a cell covers."""
+    return [
+        (r, c)
+        for r in range(cell.row, cell.row + cell.row_span)
+        for c in range(cell.col, cell.col + cell.col_span)
+    ]
+
+
+class Block(Value):
+    """One element of a page; blocks of a page stand in reading order.
+
+    `text` is plain (no markup); a formula's is LaTeX, a list item's lacks its `marker`, a table's
+    is its cells row by row. `level`: depth of a heading (1 to 6) or of list nesting (from 0).
+    """
+
+    type: BlockType
+    text: Text = ""
+    box: Box | None = None
+    level: int | None = None
+    marker: Text | None = None
+    confidence: float | None = None
+    table: Table | None = None
+    image: Image | None = None
+    words: tuple[Word, ...] = ()
+
+
+class Dispute(Value):
+    """A token where the transcription and a second reading of the page differ."""
+
+    text: Text
+    witness: Text
+    box: Box | None = None
+
+
+class Page(Value):
+    """One page, always with a status; `number` is 1-based.
+
+    `number` 0 stands for a whole document that could not be opened: status `failed` and a reason.
+    `width` and `height` are points (1/72 inch) of the upright page; `rotation` is the clockwise
+    turn in degrees, beyond what the file itself asks for, and `skew` the clockwise tilt in degrees
+    that reading undid. `timings` are seconds by stage, `confidence` is 0 to 1.
+    """
+
+    source: Text
+    document_id: str = ""
+    number: int = Field(ge=0)
+    label: Text = ""
+    total_pages: int = Field(default=0, ge=0)
+    width: float = 0.0
+    height: float = 0.0
+    rotation: int = 0
+    skew: float = 0.0
+    status: Status
+    reason: Text = ""
+    method: str = ""
+    attempts: int = 1
+    confidence: float | None = None
+    disputes: tuple[Dispute, ...] = ()
+    timings: Mapping[str, float] = Field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
+    image: Image | None = None
+
+    @property
+    def tables(self) -> list[Table]:
+        return [b.table for b in self.blocks if b.table is not None]
+
+    @property
+    def notice(self) -> str:
+        """One sentence saying that the page failed and why; nothing for any other page."""
+        if self.status != "failed":
+            return ""
+        what = f"Page {self.number}" if self.number else "The document"
+        return f"{what} could not be read: {self.reason or 'no reason given'}"
+
+    @property
+    def markdown(self) -> str:
+        return self.to_markdown()
+
+    @property
+    def html(self) -> str:
+        return self.to_html()
+
+    @property
+    def text(self) -> str:
+        return self.to_text()
+
+    def to_markdown(self, *, headers_footers: bool = True) -> str:
+        """Markdown in which text of the document can never become markup."""
+        from internvl_loaders.render.markdown import markdown
+
+        return markdown(self.blocks, headers_footers=headers_footers)
+
+    def to_html(self, *, headers_footers: bool = True) -> str:
+        """An HTML fragment in which text of the document can never become markup or script."""
+        from internvl_loaders.render.html import html
+
+        return html(self.blocks, headers_footers=headers_footers)
+
+    def to_text(self, *, headers_footers: bool = True) -> str:
+        """Plain text: blocks apart by a blank line, table cells by tabs."""
+        from internvl_loaders.render.text import text
+
+        return text(self.blocks, headers_footers=headers_footers)
+
+
+class Document(Value):
+    """A document's pages and what becomes of them together."""
+
+    schema_version: Literal["internvl-document/1"] = Field(default=SCHEMA, alias="schema")
+    source: Text
+    document_id: str = ""
+    pages: tuple[Page, ...]
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @classmethod
+    def of(cls, pages: list[Page]) -> Document:
+        """From the pages of one document, in order."""
+        return cls(source=pages[0].source, document_id=pages[0].document_id, pages=tuple(pages))
+
+    def to_json(self) -> str:
+        return self.model_dump_json(by_alias=True, exclude_defaults=False, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Document:
+        return cls.model_validate_json(text)
+
+    def to_markdown(self, *, page_breaks: bool = False, headers_footers: bool = True) -> str:
+        """Pages apart by a blank line or, with `page_breaks`, a form feed; a failed one is a warning."""
+        from internvl_loaders.render.markdown import document
+
+        return document(self, page_breaks=page_breaks, headers_footers=headers_footers)
+
+    def to_text(self, *, page_breaks: bool = False, headers_footers: bool = True) -> str:
+        """Like `to_markdown`, as plain text."""
+        from internvl_loaders.render.text import document
+
+        return document(self, page_breaks=page_breaks, headers_footers=headers_footers)
+
+    def to_html(self, *, headers_footers: bool = True) -> str:
+        """A complete HTML document, one `<section>` a page, with a policy that forbids scripts."""
+        from internvl_loaders.render.html import document
+
+        return document(self, headers_footers=headers_footers)
+
+    def to_docling(self) -> DoclingDocument:
+        """As docling-core's document, for its chunkers and serializers. Needs the extra `docling`."""
+        from internvl_loaders.render.docling import docling
+
+        return docling(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", by_alias=True)

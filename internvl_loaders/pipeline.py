@@ -1,0 +1,264 @@
+"""`parse` and `aparse`: pages in order, while later ones are being worked on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+from collections import deque
+from collections.abc import AsyncGenerator, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from internvl_loaders import errors
+from internvl_loaders.document import Page
+from internvl_loaders.errors import InternVLError, OptionError, PageError, PageRangeError, SourceError
+from internvl_loaders.options import ParseOptions, select_pages
+from internvl_loaders.sources import Source, is_single, resolve
+from internvl_loaders.workers import Job, Reply, Session, cores, shared_pool
+
+log = logging.getLogger("internvl_loaders")
+
+_serial = itertools.count()
+
+
+def parse(
+    source: Any, options: ParseOptions | None = None, **changes: object
+) -> Generator[Page, None, None]:
+    """The pages of every document behind `source`, in order.
+
+    `source` is a path, bytes, a binary stream, a PIL image, a LangChain `Blob`, an http(s) URL, a
+    directory (recursive), a glob, an fsspec file, or a list of these; `changes` are fields of
+    ParseOptions. A page that cannot be read comes with status `failed` and a reason; a document
+    that cannot be opened comes as such a page numbered 0. `on_error` changes that. Wrong options
+    raise OptionError at once.
+
+    Closing the iterator ends the work on it.
+    """
+    return _Run(source, _checked(options, changes)).pages()
+
+
+async def aparse(
+    source: Any, options: ParseOptions | None = None, **changes: object
+) -> AsyncGenerator[Page, None]:
+    """`parse` for asyncio: the event loop is never blocked, and every iteration has its own thread.
+
+    Cancelling the task ends the work; so does `aclose()` (use `contextlib.aclosing` to break out).
+    """
+    run = _Run(source, _checked(options, changes))
+    pages = run.pages()
+    loop = asyncio.get_running_loop()
+    thread = ThreadPoolExecutor(1, thread_name_prefix="internvl-aparse")
+    try:
+        while (page := await loop.run_in_executor(thread, next, pages, None)) is not None:
+            yield page
+    finally:
+        run.cancel()
+        thread.submit(pages.close)
+        thread.shutdown(wait=False)
+
+
+def sourced_pages(
+    source: Any, options: ParseOptions
+) -> Generator[tuple[Source, Page], None, None]:
+    """`parse`, each page with the Source it is of: tells apart documents of the same name."""
+    return _Run(source, _checked(options, {})).sourced_pages()
+
+
+def _checked(options: ParseOptions | None, changes: dict[str, object]) -> ParseOptions:
+    checked = ParseOptions.of(options, **changes)
+    if checked.transcriber == "internvl" or checked.engine:
+        raise OptionError(
+            "this version has no InternVL engine", remedy="Use transcriber auto, text-layer or rapidocr"
+        )
+    return checked
+
+
+@dataclass(slots=True)
+class _Opening:
+    """A document on its way: `future` gives its page count and content hash."""
+
+    source: Source
+    key: str
+    future: Future[Reply]
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A page on its way, in its place in the order."""
+
+    source: Source
+    number: int
+    total: int
+    document_id: str
+    future: Future[Reply]
+
+
+class _Run:
+    """One iteration: sources are fetched, documents opened and pages read ahead, all bounded."""
+
+    def __init__(self, source: Any, options: ParseOptions) -> None:
+        self.options = options
+        jobs = options.jobs or cores()
+        self.threads_alone = cores()
+        self.ahead = 2 * jobs + 2
+        self.opening_ahead = jobs + 1
+        self.alone = is_single(source)
+        self.session = Session(shared_pool(jobs))
+        self.stop: Future[None] = Future()
+        self.sources = resolve(source, options.limits, options.allow_hosts)
+        self.fetching: Future[Source | None] | None = None
+        self.opening: deque[_Opening] = deque()
+        self.reading: Iterator[_Slot] | None = None
+        self.window: deque[_Slot] = deque()
+        self.job_options = options.model_dump(mode="json", exclude={"allow_hosts"})
+
+    def cancel(self) -> None:
+        """End all work; callable from any thread, and again."""
+        self.stop.cancel()
+        self.session.close()
+
+    def pages(self) -> Generator[Page, None, None]:
+        with closing(self.sourced_pages()) as sourced:
+            for _, page in sourced:
+                yield page
+
+    def sourced_pages(self) -> Generator[tuple[Source, Page], None, None]:
+        """The pages, each with the source it is of."""
+        fetcher = ThreadPoolExecutor(1, thread_name_prefix="internvl-sources")
+        try:
+            self.fetching = fetcher.submit(self._next_source)
+            while not self.stop.done():
+                self._top_up(fetcher)
+                if self.window and self.window[0].future.done():
+                    slot = self.window.popleft()
+                    page = self._settle(slot)
+                    if page is not None:
+                        yield slot.source, page
+                    continue
+                pending: list[Future[Any]] = [slot.future for slot in itertools.islice(self.window, 1)]
+                if len(self.window) < self.ahead:
+                    pending += [opening.future for opening in itertools.islice(self.opening, 1)]
+                if self.fetching is not None and len(self.opening) < self.opening_ahead:
+                    pending.append(self.fetching)
+                if not pending:
+                    return
+                wait([*pending, self.stop], return_when=FIRST_COMPLETED)
+        except CancelledError:
+            return  # cancelled from outside: there is nobody to yield to
+        finally:
+            self.cancel()
+            fetcher.shutdown(wait=False, cancel_futures=True)
+
+    def _next_source(self) -> Source | None:
+        return next(self.sources, None)
+
+    def _top_up(self, fetcher: ThreadPoolExecutor) -> None:
+        """Start whatever can be started without waiting, up to the bounds."""
+        while self.fetching is not None and self.fetching.done() and len(self.opening) < self.opening_ahead:
+            source = self.fetching.result()
+            self.fetching = None
+            if source is not None:
+                self.opening.append(self._open(source))
+                self.fetching = fetcher.submit(self._next_source)
+        while len(self.window) < self.ahead:
+            if self.reading is None:
+                if not (self.opening and self.opening[0].future.done()):
+                    return
+                self.reading = self._slots(self.opening.popleft())
+            slot = next(self.reading, None)
+            if slot is None:
+                self.reading = None
+            else:
+                self.window.append(slot)
+
+    def _open(self, source: Source) -> _Opening:
+        key = f"{os.getpid()}-{next(_serial)}"
+        future: Future[Reply]
+        if source.error is not None:
+            future = Future()
+            future.set_exception(source.error)
+        else:
+            future = self._submit(source, key, {"op": "open"}, urgent=True)
+        return _Opening(source, key, future)
+
+    def _slots(self, opening: _Opening) -> Iterator[_Slot]:
+        """The pages of an opened document, each submitted when it is asked for."""
+        source = opening.source
+        try:
+            head, _ = _unwrap(opening.future)
+            total = head["pages"]
+            numbers = select_pages(self.options.pages, total)
+            first = next(numbers, None)
+            if first is None:
+                raise PageRangeError(
+                    f"has {total} page{'s' if total != 1 else ''}, none of them in {self.options.pages}",
+                    source=source.name,
+                    remedy="Give pages it has",
+                )
+        except InternVLError as error:
+            future: Future[Reply] = Future()
+            future.set_exception(error)
+            yield _Slot(source, 0, 0, "", future)
+            return
+        alone = self.alone and total == 1
+        for number in itertools.chain([first], numbers):
+            request = {
+                "op": "page",
+                "page": number,
+                "total": total,
+                "document_id": head["document_id"],
+                "threads": self.threads_alone if alone else 1,
+            }
+            future = self._submit(source, opening.key, request)
+            yield _Slot(source, number, total, head["document_id"], future)
+
+    def _submit(
+        self, source: Source, key: str, request: dict[str, Any], *, urgent: bool = False
+    ) -> Future[Reply]:
+        path = None if source.path is None else os.path.abspath(source.path)
+        head = request | {"name": source.name, "path": path, "options": self.job_options}
+        job = Job(head, key, source.data, self.options.limits.max_seconds)
+        return self.session.submit(job, urgent=urgent)
+
+    def _settle(self, slot: _Slot) -> Page | None:
+        """The page, its placeholder, or nothing if it is to be skipped; raises if it is to be raised."""
+        try:
+            _, payload = _unwrap(slot.future)
+            return Page.model_validate_json(payload)
+        except InternVLError as error:
+            error.source = slot.source.name
+            policy = self.options.on_error
+            if slot.number:
+                error.page = slot.number
+            elif policy is None and self.alone:
+                policy = "raise"
+            if policy == "raise":
+                raise
+            if policy == "skip":
+                log.warning("%s", error)
+                return None
+            return Page(
+                source=slot.source.name,
+                document_id=slot.document_id,
+                number=slot.number,
+                label=str(slot.number or ""),
+                total_pages=slot.total,
+                status="failed",
+                reason=error.explanation,
+            )
+
+
+def _unwrap(future: Future[Reply]) -> Reply:
+    head, payload = future.result()
+    if "error" not in head:
+        return head, payload
+    told = head["error"]
+    kind = getattr(errors, told["type"], PageError)
+    if head.get("traceback"):
+        log.debug("%s", head["traceback"])
+    raise kind(told["message"], source=told["source"], page=told["page"], remedy=told["remedy"])
+

@@ -1,0 +1,195 @@
+"""One open document, read page by page: text layer where it is sound, OCR where it is not."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from internvl_loaders.content import Content
+from internvl_loaders.document import Block, Image, Page, Status
+from internvl_loaders.errors import PageError
+from internvl_loaders.options import ParseOptions
+from internvl_loaders.readers.open import open_document
+from internvl_loaders.structure import structure
+from internvl_loaders.transcribe.text_layer import judge
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from internvl_loaders.transcribe import ImageTranscriber, Reading
+
+KEPT_CONTENTS = 6
+"""Page contents a document keeps, so that a page's neighbours are not extracted again."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What reading a page has found so far."""
+
+    status: Status = "ok"
+    reasons: list[str] = field(default_factory=list)
+    method: str = ""
+    attempts: int = 1
+    confidence: float | None = None
+    rotation: int = 0
+    skew: float = 0.0
+    blocks: list[Block] = field(default_factory=list)
+    size: tuple[float, float] = (0.0, 0.0)
+    image: PIL.Image.Image | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.timings[stage] = round(self.timings.get(stage, 0.0) + spent, 4)
+
+
+class OpenDocument:
+    """A document opened once a worker; reading a page does not depend on pages read before."""
+
+    def __init__(self, document: Path | bytes, name: str, options: ParseOptions) -> None:
+        self.options = options
+        self.reader = open_document(document, name=name, password=options.password, limits=options.limits)
+        self._contents: OrderedDict[int, Content] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def close(self) -> None:
+        self.reader.close()
+
+    def read(self, number: int, threads: int) -> Page:
+        """Page `number` (1-based), OCR on so many threads. Raises PageError, or what a reader raises."""
+        index = number - 1
+        draft = _Draft(size=self.reader.size(index))
+        choice = self.options.transcriber
+        with draft.timed("content"):
+            verdict = judge(self._content(index))
+        if choice == "text-layer" or (choice == "auto" and verdict.sound):
+            self._read_text_layer(draft, index)
+            if not verdict.sound and verdict.kind != "empty":
+                if not draft.blocks:
+                    raise PageError(verdict.reason, remedy="Read it with transcriber auto or rapidocr")
+                draft.reasons.append(verdict.reason)
+        elif verdict.kind == "empty":
+            draft.reasons.append(verdict.reason)
+        else:
+            self._read_image(draft, index, threads)
+            if choice == "auto" and not draft.blocks and self._content(index).spans:
+                self._read_text_layer(draft, index)
+                draft.status, draft.attempts = "fallback", 2
+                draft.reasons.append(f"nothing seen on the page image; its text layer is used ({verdict.reason})")
+        notes = self.reader.notes(index)
+        if notes and draft.status == "ok":
+            draft.status = "fallback"
+        draft.reasons.extend(notes)
+        if not draft.blocks and draft.status != "fallback":
+            draft.status = "empty"
+        width, height = draft.size
+        return Page(
+            source="",
+            number=number,
+            label=self.reader.label(index),
+            width=round(width, 2),
+            height=round(height, 2),
+            rotation=draft.rotation,
+            skew=round(draft.skew, 2),
+            status=draft.status,
+            reason="; ".join(draft.reasons),
+            method=draft.method,
+            attempts=draft.attempts,
+            confidence=None if draft.confidence is None else round(draft.confidence, 4),
+            timings=draft.timings,
+            blocks=tuple(self._with_crops(draft, index)),
+            image=self._page_image(draft, index),
+        )
+
+    def _content(self, index: int) -> Content:
+        if index not in self._contents:
+            self._contents[index] = self.reader.content(index)
+        self._contents.move_to_end(index)
+        while len(self._contents) > KEPT_CONTENTS:
+            self._contents.popitem(last=False)
+        return self._contents[index]
+
+    def _neighbours(self, index: int) -> list[Content]:
+        found = []
+        for near in (index - 1, index + 1):
+            if 0 <= near < len(self.reader):
+                try:
+                    found.append(self._content(near))
+                except Exception:  # a broken neighbour has a status of its own; this page does without
+                    continue
+        return found
+
+    def _read_text_layer(self, draft: _Draft, index: int) -> None:
+        draft.method = "text-layer"
+        with draft.timed("structure"):
+            draft.blocks = structure(
+                self._content(index), words=self.options.words, neighbours=self._neighbours(index)
+            )
+
+    def _read_image(self, draft: _Draft, index: int, threads: int) -> None:
+        draft.method = "rapidocr"
+        image = self._rendered(draft, index)
+        with draft.timed("ocr"):
+            reading: Reading = _transcriber(threads).read(image, image.width / draft.size[0] * 72)
+        draft.timings |= reading.timings
+        draft.rotation, draft.skew = reading.rotation, reading.skew
+        draft.confidence = reading.confidence
+        draft.size = (reading.content.width, reading.content.height)
+        draft.image = reading.image or image
+        with draft.timed("structure"):
+            draft.blocks = structure(reading.content, words=self.options.words)
+
+    def _rendered(self, draft: _Draft, index: int) -> PIL.Image.Image:
+        if draft.image is None:
+            with draft.timed("render"):
+                draft.image = self.reader.render(index, self.options.dpi, self.options.limits.max_pixels)
+        return draft.image
+
+    def _with_crops(self, draft: _Draft, index: int) -> Iterator[Block]:
+        wanted = self.options.images in {"figures", "all"}
+        for block in draft.blocks:
+            if wanted and block.type == "figure" and block.box is not None:
+                page = self._rendered(draft, index)
+                box = block.box
+                crop = page.crop(
+                    (
+                        int(box.x0 * page.width),
+                        int(box.y0 * page.height),
+                        max(int(box.x1 * page.width + 1), int(box.x0 * page.width) + 1),
+                        max(int(box.y1 * page.height + 1), int(box.y0 * page.height) + 1),
+                    )
+                )
+                block = block.model_copy(update={"image": _encoded(crop)})
+            yield block
+
+    def _page_image(self, draft: _Draft, index: int) -> Image | None:
+        if self.options.images not in {"pages", "all"}:
+            return None
+        return _encoded(self._rendered(draft, index))
+
+
+def _encoded(image: PIL.Image.Image) -> Image:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return Image(data=out.getvalue(), width=image.width, height=image.height)
+
+
+@cache
+def _transcriber(threads: int) -> ImageTranscriber:
+    from internvl_loaders.transcribe.rapidocr import RapidOCRTranscriber
+
+    return RapidOCRTranscriber(threads)

@@ -1,0 +1,33 @@
+"""Page to text: the seam every transcriber plugs into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from internvl_loaders.content import Content
+
+
+@dataclass(slots=True)
+class Reading:
+    """What OCR saw on a page image, in points of the page turned upright and straightened.
+
+    `rotation` is the clockwise turn (0, 90, 180, 270) and `skew` the clockwise tilt in degrees
+    that were undone; `image` is the page as it was read, upright.
+    """
+
+    content: Content
+    rotation: int = 0
+    skew: float = 0.0
+    confidence: float | None = None
+    image: PIL.Image.Image | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class ImageTranscriber(Protocol):
+    """Reads a page image. One instance a worker process; loads its weights on first use."""
+
+    def read(self, image: PIL.Image.Image, dpi: float) -> Reading: ...

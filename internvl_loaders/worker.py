@@ -1,0 +1,127 @@
+"""The worker process: opens documents and reads pages on request, one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from internvl_loaders.errors import InternVLError, PageError
+from internvl_loaders.workers import KEPT_DOCUMENTS, read_frame, write_frame
+
+if TYPE_CHECKING:
+    from internvl_loaders.reading import OpenDocument
+
+
+def main() -> None:
+    """Serve frames until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to act on
+    _die_with(int(sys.argv[1]))
+    # PyMuPDF 2 loads its layout model on import, a second we have no use for; it copes without.
+    sys.modules["pymupdf.layout"] = None  # type: ignore[assignment]
+    sys.modules["pymupdf4llm"] = None  # type: ignore[assignment]
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not end up among the frames
+    shelf = _Shelf()
+    while True:
+        try:
+            head, payload = read_frame(requests)
+        except EOFError:
+            return
+        try:
+            answer, data = shelf.handle(head, payload)
+        except InternVLError as error:
+            answer, data = _refusal(error), b""
+        except MemoryError:
+            answer, data = _refusal(PageError("not enough memory to read it")), b""
+        except Exception as error:  # whatever a reader raises costs this page, not its neighbours
+            problem = PageError(f"{type(error).__name__}: {error}".rstrip(": "))
+            answer, data = _refusal(problem) | {"traceback": traceback.format_exc()}, b""
+        write_frame(replies, answer, data)
+
+
+@dataclass(slots=True)
+class _Document:
+    data: Path | bytes
+    opened: OpenDocument | None = None
+
+
+class _Shelf:
+    """The documents this worker holds; mirrors what its owner believes it holds."""
+
+    def __init__(self) -> None:
+        self.documents: OrderedDict[str, _Document] = OrderedDict()
+
+    def handle(self, head: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
+        key = head["document"]
+        if key not in self.documents:
+            self.documents[key] = _Document(payload if head["path"] is None else Path(head["path"]))
+        self.documents.move_to_end(key)
+        while len(self.documents) > KEPT_DOCUMENTS:
+            _, oldest = self.documents.popitem(last=False)
+            if oldest.opened is not None:
+                oldest.opened.close()
+        held = self.documents[key]
+        if held.opened is None:
+            from internvl_loaders.options import ParseOptions
+            from internvl_loaders.reading import OpenDocument
+
+            options = ParseOptions.model_validate(head["options"])
+            held.opened = OpenDocument(held.data, head["name"], options)
+        if head["op"] == "open":
+            return {"pages": len(held.opened), "document_id": fingerprint(held.data)}, b""
+        started = time.perf_counter()
+        page = held.opened.read(head["page"], head["threads"])
+        update = {
+            "source": head["name"],
+            "document_id": head["document_id"],
+            "total_pages": head["total"],
+            "timings": {**page.timings, "total": round(time.perf_counter() - started, 4)},
+        }
+        return {}, page.model_copy(update=update).model_dump_json().encode()
+
+
+def fingerprint(document: Path | bytes) -> str:
+    """The first 16 hex digits of the content's SHA-256."""
+    if isinstance(document, bytes):
+        return hashlib.sha256(document).hexdigest()[:16]
+    with document.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _refusal(error: InternVLError) -> dict[str, Any]:
+    return {
+        "error": {
+            "type": type(error).__name__,
+            "message": error.message,
+            "source": error.source,
+            "page": error.page,
+            "remedy": error.remedy,
+        }
+    }
+
+
+def _die_with(parent: int) -> None:
+    """End this process when its parent ends, even in the middle of native code, even before now."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    if os.getppid() != parent:
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
