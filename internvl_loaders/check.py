@@ -21,7 +21,6 @@ _PACKAGES = {
     "LlamaIndex": ("llama_index.core", "llama-index-core", "llama-index", "internvl_loaders.llama_index"),
     "pandas": ("pandas", "pandas", "pandas", "Table.to_pandas"),
     "docling-core": ("docling_core", "docling-core", "docling", "Document.to_docling"),
-    "evaluation": ("rapidfuzz", "rapidfuzz", "evaluate", "internvl evaluate"),
 }
 
 
@@ -37,8 +36,12 @@ class Finding:
 def findings() -> list[Finding]:
     """In the order a reader wants them; nothing heavy is imported and nothing is downloaded."""
     found = [
-        Finding("machine", "yes", f"{cores()} processor cores, Python {platform.python_version()}, "
-                f"{platform.system()} {platform.machine()}"),
+        Finding(
+            "machine",
+            "yes",
+            f"{cores()} processor cores, Python {platform.python_version()}, "
+            f"{platform.system()} {platform.machine()}",
+        ),
     ]
     for name, (module, distribution, extra, note) in _PACKAGES.items():
         found.append(_package(name, module, distribution, extra, note))
@@ -82,10 +85,11 @@ def ready(found: list[Finding]) -> bool:
 def table(found: list[Finding]) -> None:
     """To standard output."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     marks = {"yes": "[green]yes[/green]", "no": "[red]no[/red]", "optional": "[dim]no[/dim]"}
     grid = Table("part", "here", "what it means", box=None, header_style="bold", pad_edge=False)
     for finding in found:
-        grid.add_row(finding.name, marks[finding.state], finding.detail)
+        grid.add_row(finding.name, marks[finding.state], escape(finding.detail))
     Console(highlight=False, markup=True).print(grid)

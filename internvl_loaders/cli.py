@@ -61,7 +61,9 @@ def parse(
     pages: Annotated[str | None, typer.Option(help="Such as 2-5,9 or 3-.")] = None,
     password: Annotated[str | None, typer.Option(help="Of encrypted PDFs.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Worker processes. [default: one a core]")] = None,
-    dpi: Annotated[int | None, typer.Option(help="At which PDF pages are drawn for OCR. [default: 200]")] = None,
+    dpi: Annotated[
+        int | None, typer.Option(help="At which PDF pages are drawn for OCR. [default: 200]")
+    ] = None,
     images: Annotated[str, typer.Option(help="Keep images: none, figures, pages or all.")] = "none",
     words: Annotated[bool, typer.Option(help="Keep words with boxes (json).")] = False,
     headers_footers: Annotated[
@@ -72,6 +74,10 @@ def parse(
         str, typer.Option(help="A failed page: placeholder (a visible note), skip, or raise (stop).")
     ] = "placeholder",
     report: Annotated[Path | None, typer.Option(help="Write a JSON report of every page.")] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the page cache. [default: the user's cache folder]")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every page anew; keep nothing.")] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A host URLs may name although its address is private.")
     ] = None,
@@ -84,11 +90,13 @@ def parse(
     max_seconds: Annotated[float | None, typer.Option(rich_help_panel=_LIMITS)] = None,
     max_redirects: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
     max_download_seconds: Annotated[float | None, typer.Option(rich_help_panel=_LIMITS)] = None,
+    max_cache_bytes: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
 ) -> None:
     """Read documents: markdown on standard output, or files in a folder.
 
     Exit status: 0 every page read, 1 some failed (each is named on standard error), 2 wrong use.
     """
+    from internvl_loaders.cache import default_folder
     from internvl_loaders.command import ParseCommand
     from internvl_loaders.options import ParseOptions
 
@@ -100,6 +108,7 @@ def parse(
         "max_seconds": max_seconds,
         "max_redirects": max_redirects,
         "max_download_seconds": max_download_seconds,
+        "max_cache_bytes": max_cache_bytes,
     }
     with _errors(debug):
         given: dict[str, Any] = {} if dpi is None else {"dpi": dpi}
@@ -114,6 +123,7 @@ def parse(
             images=images,
             words=words,
             on_error=on_error,
+            cache_dir=None if no_cache else cache_dir or default_folder(),
             allow_hosts=tuple(allow_host or ()),
             limits={name: value for name, value in limits.items() if value is not None},
             **given,
@@ -129,6 +139,75 @@ def parse(
             quiet=quiet,
         ).run()
     raise typer.Exit(0 if good else 1)
+
+
+@app.command()
+def evaluate(
+    directory: Annotated[Path, typer.Argument(help="A folder with documents, truth and manifest.jsonl.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    transcriber: Annotated[str, typer.Option(help="auto, text-layer, rapidocr or internvl.")] = "auto",
+    kind: Annotated[list[str] | None, typer.Option(help="Only documents of this kind.")] = None,
+    match: Annotated[list[str] | None, typer.Option(help="Only documents whose path matches.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Worker processes. [default: one a core]")] = None,
+    dpi: Annotated[
+        int | None, typer.Option(help="At which PDF pages are drawn for OCR. [default: 200]")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log details; show tracebacks.")] = False,
+) -> None:
+    """Score against ground truth: edit distance, word recall, TEDS, key values, pages a second."""
+    from rich.console import Console
+
+    from internvl_loaders.options import ParseOptions
+
+    with _errors(debug):
+        from internvl_loaders import evaluate as scoring
+        from internvl_loaders.evaluate.report import report
+
+        given: dict[str, Any] = {} if dpi is None else {"dpi": dpi}
+        options = ParseOptions.of(transcriber=transcriber, jobs=jobs, **given)
+        told = Console(stderr=True, highlight=False)
+        with told.status("reading") as status:
+
+            def progress(done: int, total: int, path: str) -> None:
+                status.update(f"{done} of {total}, {path}")
+
+            result = scoring.evaluate(
+                directory,
+                options,
+                kinds=kind or (),
+                match=match or (),
+                progress=(lambda done, total, path: None) if quiet else progress,
+            )
+        if as_json:
+            typer.echo(result.to_json())
+        else:
+            Console(highlight=False).print(report(result))
+
+
+cache = typer.Typer(help="The cache of pages already read.", no_args_is_help=True)
+app.add_typer(cache, name="cache")
+
+_CacheDir = Annotated[
+    Path | None, typer.Option("--cache-dir", help="Its folder. [default: the user's cache folder]")
+]
+
+
+@cache.command()
+def info(cache_dir: _CacheDir = None) -> None:
+    """Where it is and what it holds."""
+    from internvl_loaders.cache import PageCache, default_folder
+
+    found = PageCache(cache_dir or default_folder()).info()
+    typer.echo(f"{found.path}: {found.pages} pages, {found.bytes:,} bytes")
+
+
+@cache.command()
+def clear(cache_dir: _CacheDir = None) -> None:
+    """Drop everything in it."""
+    from internvl_loaders.cache import PageCache, default_folder
+
+    typer.echo(f"{PageCache(cache_dir or default_folder()).clear()} pages dropped")
 
 
 @app.command()

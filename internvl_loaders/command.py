@@ -55,9 +55,13 @@ class ParseCommand:
     def __post_init__(self) -> None:
         if self.out is None:
             if len(self.sources) != 1 or not is_single(self.sources[0]):
-                raise OptionError("several inputs do not fit on standard output", remedy="Give a folder with -o")
+                raise OptionError(
+                    "several inputs do not fit on standard output", remedy="Give a folder with -o"
+                )
             if len(self.formats) != 1:
-                raise OptionError("several formats do not fit on standard output", remedy="Give a folder with -o")
+                raise OptionError(
+                    "several formats do not fit on standard output", remedy="Give a folder with -o"
+                )
         elif self.out.exists() and not self.out.is_dir():
             raise OptionError(f"{self.out} is not a folder", remedy="Give -o a folder")
         if self.report is not None and not self.report.absolute().parent.is_dir():
@@ -73,16 +77,18 @@ class ParseCommand:
         try:
             with closing(sourced_pages(inputs, watched)) as pages, self._progress(report) as tell:
                 current: Source | None = None
-                with _Outputs(self, names) as outputs:
+                with _Outputs(self, names) as outputs, _Failures(self.console) as failures:
                     for source, page in pages:
+                        if page.status == "failed" and self.options.on_error == "raise":
+                            kind = PageError if page.number else SourceError
+                            raise kind(page.reason, source=page.source, page=page.number or None)
                         if source is not current:
                             outputs.finish()
                             outputs.begin(source)
                             report.begin(source.name)
                             current = source
                         report.add(page)
-                        if page.status == "failed":
-                            self._failed(page)
+                        failures.add(page)
                         if page.number and not (page.status == "failed" and self.options.on_error == "skip"):
                             outputs.add(page)
                         tell(page)
@@ -95,13 +101,6 @@ class ParseCommand:
         if not self.quiet:
             self.console.print(_summary(report), soft_wrap=True)
         return not report.failed
-
-    def _failed(self, page: Page) -> None:
-        place = f"{page.source}, page {page.number}" if page.number else page.source
-        if self.options.on_error == "raise":
-            kind = PageError if page.number else SourceError
-            raise kind(page.reason, source=page.source, page=page.number or None)
-        self.console.print(f"[red]failed[/red] {escape(printable(f'{place}: {page.reason}'))}", soft_wrap=True)
 
     @contextmanager
     def _progress(self, report: Report) -> Iterator[Any]:
@@ -121,6 +120,46 @@ class ParseCommand:
                 progress.update(task, description=f"{count} pages, {name}, page {page.number}{of}")
 
             yield tell
+
+
+class _Failures:
+    """Names every failed page on the console, runs of pages that fail alike in one line."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.first: Page | None = None
+        self.last: Page | None = None
+
+    def __enter__(self) -> _Failures:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.tell()
+
+    def add(self, page: Page) -> None:
+        if page.status == "failed" and self.last is not None and self._continues(self.last, page):
+            self.last = page
+            return
+        self.tell()
+        if page.status == "failed":
+            self.first = self.last = page
+
+    def tell(self) -> None:
+        if self.first is None or self.last is None:
+            return
+        place = self.first.source
+        if self.first.number:
+            place += f", page {self.first.number}"
+        if self.last is not self.first:
+            place += f" to {self.last.number}"
+        line = printable(f"{place}: {self.first.reason}")
+        self.console.print(f"[red]failed[/red] {escape(line)}", soft_wrap=True)
+        self.first = self.last = None
+
+    @staticmethod
+    def _continues(last: Page, page: Page) -> bool:
+        same = re.sub(r"\d+", "#", last.reason) == re.sub(r"\d+", "#", page.reason)
+        return same and page.source == last.source and page.number == last.number + 1 > 1
 
 
 class _Outputs:

@@ -126,7 +126,7 @@ class Image(Value):
     """Encoded image bytes; base64 in JSON."""
 
     data: Base64Bytes = Field(repr=False)
-    mime_type: str = "image/png"
+    mime_type: Literal["image/png", "image/jpeg"] = "image/png"
     width: int
     height: int
 

@@ -64,3 +64,11 @@ class LimitError(SourceError):
 
 class PageError(InternVLError):
     """One page could not be read; its neighbours are unharmed."""
+
+
+def too_large(source: str, max_bytes: int) -> LimitError:
+    return LimitError(
+        f"larger than max_bytes = {max_bytes:,}",
+        source=source,
+        remedy="Raise max_bytes (--max-bytes) if you trust it",
+    )

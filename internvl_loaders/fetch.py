@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpcore
 
-from internvl_loaders.errors import UrlError
+from internvl_loaders.errors import UrlError, too_large
 from internvl_loaders.options import Limits
 
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -74,8 +74,6 @@ def fetch(url: str, limits: Limits, allow_hosts: tuple[str, ...] = ()) -> bytes:
 
     No proxies, cookies or credentials; size and time are bounded while streaming.
     """
-    from internvl_loaders.sources import too_large
-
     deadline = time.monotonic() + limits.max_download_seconds
     here = url
     for _ in range(limits.max_redirects + 1):
@@ -94,7 +92,7 @@ def fetch(url: str, limits: Limits, allow_hosts: tuple[str, ...] = ()) -> bytes:
             for chunk in response.iter_stream():
                 body += chunk
                 if len(body) > limits.max_bytes:
-                    raise too_large(url, limits)
+                    raise too_large(url, limits.max_bytes)
                 if time.monotonic() > deadline:
                     raise _slow(url, limits)
             return bytes(body)
@@ -128,7 +126,7 @@ def _get(pool: httpcore.ConnectionPool, here: str, url: str, deadline: float) ->
     """A response whose failures, first byte to last, are UrlErrors."""
     left = max(deadline - time.monotonic(), 0.001)
     timeouts = {"connect": min(left, 10.0), "read": min(left, 30.0), "write": 10.0, "pool": 10.0}
-    headers = {"User-Agent": "internvl-documents", "Accept": "*/*", "Accept-Encoding": "identity"}
+    headers = [("User-Agent", "internvl-documents"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
     try:
         with pool.stream("GET", here, headers=headers, extensions={"timeout": timeouts}) as response:
             yield response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -32,6 +33,8 @@ class Limits(BaseModel):
     """Seconds one page, or the opening of one document, may take."""
     max_redirects: int = Field(default=5, ge=0)
     max_download_seconds: float = Field(default=60.0, gt=0)
+    max_cache_bytes: int = Field(default=2 * 2**30, gt=0)
+    """Bytes of the page cache, beyond which the least recently used pages are dropped."""
 
 
 class ParseOptions(BaseModel):
@@ -58,6 +61,8 @@ class ParseOptions(BaseModel):
     """Keep words with boxes in every block."""
     images: Literal["none", "figures", "pages", "all"] = "none"
     """Which images to keep: crops of the figures, of the whole pages, or both."""
+    cache_dir: Path | None = None
+    """Folder of the page cache: pages read before, by the same settings and versions, are not read again."""
     allow_hosts: tuple[str, ...] = ()
     """Hosts that URLs may name although their address is not public."""
     limits: Limits = Limits()
@@ -90,15 +95,11 @@ def page_ranges(text: str) -> list[tuple[int, int | None]]:
     for part in text.split(","):
         match = _RANGE.fullmatch(part.strip())
         if not match or not (match[1] or match[3]):
-            raise OptionError(
-                f"not a page range: {part.strip()!r}", remedy="Write pages like 2-5,9 or 3-"
-            )
+            raise OptionError(f"not a page range: {part.strip()!r}", remedy="Write pages like 2-5,9 or 3-")
         start = int(match[1]) if match[1] else 1
         end = (int(match[3]) if match[3] else None) if match[2] else start
         if start < 1 or (end is not None and end < start):
-            raise OptionError(
-                f"not a page range: {part.strip()!r}", remedy="Pages count from 1, low to high"
-            )
+            raise OptionError(f"not a page range: {part.strip()!r}", remedy="Pages count from 1, low to high")
         ranges.append((start, end))
     return ranges
 
@@ -106,6 +107,4 @@ def page_ranges(text: str) -> list[tuple[int, int | None]]:
 def select_pages(text: str | None, total: int) -> Iterator[int]:
     """The 1-based pages of a document of `total` pages that `text` names, ascending, once each."""
     ranges = page_ranges(text) if text else [(1, None)]
-    return (
-        n for n in range(1, total + 1) if any(a <= n and (b is None or n <= b) for a, b in ranges)
-    )
+    return (n for n in range(1, total + 1) if any(a <= n and (b is None or n <= b) for a, b in ranges))

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal, Protocol
 
 from internvl_loaders.document import Document, Page
+from internvl_loaders.render import html, markdown, text
 
 Format = Literal["md", "json", "html", "csv", "text"]
 FORMATS: tuple[Format, ...] = ("md", "json", "html", "csv", "text")
@@ -73,7 +74,7 @@ def _safe(part: str) -> str:
         return ""
     raw = part.encode("utf-8", "backslashreplace")
     if len(raw) > _MAX_NAME:
-        stem, dot, suffix = part.rpartition(".")
+        _, dot, suffix = part.rpartition(".")
         keep = suffix if dot and len(suffix) < 10 else ""
         part = raw[: _MAX_NAME - len(keep) - 1].decode("utf-8", "ignore") + (f".{keep}" if keep else "")
     return part
@@ -92,40 +93,37 @@ class TextWriter:
 
     def __init__(self, file: IO[str], form: Format, *, page_breaks: bool, headers_footers: bool) -> None:
         self.file = file
-        self.form = form
+        self.render = markdown.page if form == "md" else text.page
         self.separator = "\n\f\n" if page_breaks else "\n\n"
         self.page_breaks = page_breaks
         self.headers_footers = headers_footers
         self.pages = 0
 
     def add(self, page: Page) -> None:
-        if page.number == 0:
-            return
-        render = page.to_markdown if self.form == "md" else page.to_text
-        text = render(headers_footers=self.headers_footers)
-        if text or self.page_breaks:
-            self.file.write((self.separator if self.pages else "") + text)
+        rendered = self.render(page, headers_footers=self.headers_footers)
+        if rendered or self.page_breaks:
+            self.file.write((self.separator if self.pages else "") + rendered)
             self.pages += 1
 
     def end(self) -> None:
         if self.pages:
             self.file.write("\n")
+            self.file.flush()
 
 
 class JsonWriter:
-    """The document's JSON, page by page."""
+    """The document's JSON, page by page; without timings, so that equal results are equal files."""
 
     def __init__(self, file: IO[str]) -> None:
         self.file = file
         self.pages = 0
 
     def add(self, page: Page) -> None:
-        if page.number == 0:
-            return
         if not self.pages:
             head = Document(source=page.source, document_id=page.document_id, pages=())
             self.file.write(head.model_dump_json(by_alias=True).removesuffix("[]}") + "[")
-        self.file.write((",\n" if self.pages else "\n") + page.model_dump_json(by_alias=True))
+        body = page.model_dump_json(by_alias=True, exclude={"timings"})
+        self.file.write((",\n" if self.pages else "\n") + body)
         self.pages += 1
 
     def end(self) -> None:
@@ -134,20 +132,22 @@ class JsonWriter:
 
 
 class HtmlWriter:
-    """A complete HTML document."""
+    """A complete HTML document, page by page."""
 
     def __init__(self, file: IO[str], *, headers_footers: bool) -> None:
         self.file = file
         self.headers_footers = headers_footers
-        self.pages: list[Page] = []
+        self.pages = 0
 
     def add(self, page: Page) -> None:
-        if page.number:
-            self.pages.append(page)
+        if not self.pages:
+            self.file.write(html.head(page.source))
+        self.file.write(html.section(page, headers_footers=self.headers_footers))
+        self.pages += 1
 
     def end(self) -> None:
         if self.pages:
-            self.file.write(Document.of(self.pages).to_html(headers_footers=self.headers_footers))
+            self.file.write(html.FOOT)
 
 
 class CsvWriter:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from internvl_loaders import errors
+from internvl_loaders.cache import PageCache, page_key, shared_cache
 from internvl_loaders.document import Page
-from internvl_loaders.errors import InternVLError, OptionError, PageError, PageRangeError, SourceError
+from internvl_loaders.errors import InternVLError, OptionError, PageError, PageRangeError
 from internvl_loaders.options import ParseOptions, select_pages
 from internvl_loaders.sources import Source, is_single, resolve
 from internvl_loaders.workers import Job, Reply, Session, cores, shared_pool
@@ -25,9 +26,7 @@ log = logging.getLogger("internvl_loaders")
 _serial = itertools.count()
 
 
-def parse(
-    source: Any, options: ParseOptions | None = None, **changes: object
-) -> Generator[Page, None, None]:
+def parse(source: Any, options: ParseOptions | None = None, **changes: object) -> Generator[Page, None, None]:
     """The pages of every document behind `source`, in order.
 
     `source` is a path, bytes, a binary stream, a PIL image, a LangChain `Blob`, an http(s) URL, a
@@ -48,22 +47,23 @@ async def aparse(
 
     Cancelling the task ends the work; so does `aclose()` (use `contextlib.aclosing` to break out).
     """
-    run = _Run(source, _checked(options, changes))
-    pages = run.pages()
+    checked = _checked(options, changes)
     loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, thread_name_prefix="internvl-aparse")
     try:
-        while (page := await loop.run_in_executor(thread, next, pages, None)) is not None:
-            yield page
+        run = await loop.run_in_executor(thread, _Run, source, checked)
+        pages = run.pages()
+        try:
+            while (page := await loop.run_in_executor(thread, next, pages, None)) is not None:
+                yield page
+        finally:
+            run.cancel()
+            thread.submit(pages.close)
     finally:
-        run.cancel()
-        thread.submit(pages.close)
         thread.shutdown(wait=False)
 
 
-def sourced_pages(
-    source: Any, options: ParseOptions
-) -> Generator[tuple[Source, Page], None, None]:
+def sourced_pages(source: Any, options: ParseOptions) -> Generator[tuple[Source, Page], None, None]:
     """`parse`, each page with the Source it is of: tells apart documents of the same name."""
     return _Run(source, _checked(options, {})).sourced_pages()
 
@@ -93,7 +93,7 @@ class _Slot:
     source: Source
     number: int
     total: int
-    document_id: str
+    sha256: str
     future: Future[Reply]
 
 
@@ -114,7 +114,10 @@ class _Run:
         self.opening: deque[_Opening] = deque()
         self.reading: Iterator[_Slot] | None = None
         self.window: deque[_Slot] = deque()
-        self.job_options = options.model_dump(mode="json", exclude={"allow_hosts"})
+        self.job_options = options.model_dump(mode="json", exclude={"allow_hosts", "cache_dir"})
+        self.cache: PageCache | None = None
+        if options.cache_dir is not None:
+            self.cache = shared_cache(options.cache_dir, options.limits.max_cache_bytes)
 
     def cancel(self) -> None:
         """End all work; callable from any thread, and again."""
@@ -204,17 +207,35 @@ class _Run:
             future.set_exception(error)
             yield _Slot(source, 0, 0, "", future)
             return
-        alone = self.alone and total == 1
+        threads = self.threads_alone if self.alone and total == 1 else 1
         for number in itertools.chain([first], numbers):
-            request = {
-                "op": "page",
-                "page": number,
-                "total": total,
-                "document_id": head["document_id"],
-                "threads": self.threads_alone if alone else 1,
-            }
-            future = self._submit(source, opening.key, request)
-            yield _Slot(source, number, total, head["document_id"], future)
+            future = self._page(opening, head["sha256"], number, total, threads)
+            yield _Slot(source, number, total, head["sha256"], future)
+
+    def _page(self, opening: _Opening, sha256: str, number: int, total: int, threads: int) -> Future[Reply]:
+        request = {"op": "page", "page": number, "threads": threads}
+        if self.cache is None:
+            return self._submit(opening.source, opening.key, request)
+        cache, key = self.cache, page_key(sha256, number, self._settings())
+        if (known := cache.get(key)) is not None:
+            future: Future[Reply] = Future()
+            future.set_result(({}, known))
+            return future
+
+        def keep(done: Future[Reply]) -> None:
+            if not done.cancelled() and done.exception() is None and "error" not in done.result()[0]:
+                cache.put(key, done.result()[1])
+
+        future = self._submit(opening.source, opening.key, request)
+        future.add_done_callback(keep)
+        return future
+
+    def _settings(self) -> dict[str, Any]:
+        """What a page's result depends on, besides its document."""
+        names = {"transcriber", "engine", "model", "base_url", "dpi", "words", "images"}
+        return self.options.model_dump(mode="json", include=names) | {
+            "max_pixels": self.options.limits.max_pixels
+        }
 
     def _submit(
         self, source: Source, key: str, request: dict[str, Any], *, urgent: bool = False
@@ -228,7 +249,13 @@ class _Run:
         """The page, its placeholder, or nothing if it is to be skipped; raises if it is to be raised."""
         try:
             _, payload = _unwrap(slot.future)
-            return Page.model_validate_json(payload)
+            place = {
+                "source": slot.source.name,
+                "document_id": slot.sha256[:16],
+                "number": slot.number,
+                "total_pages": slot.total,
+            }
+            return Page.model_validate_json(payload).model_copy(update=place)
         except InternVLError as error:
             error.source = slot.source.name
             policy = self.options.on_error
@@ -243,7 +270,7 @@ class _Run:
                 return None
             return Page(
                 source=slot.source.name,
-                document_id=slot.document_id,
+                document_id=slot.sha256[:16],
                 number=slot.number,
                 label=str(slot.number or ""),
                 total_pages=slot.total,
@@ -261,4 +288,3 @@ def _unwrap(future: Future[Reply]) -> Reply:
     if head.get("traceback"):
         log.debug("%s", head["traceback"])
     raise kind(told["message"], source=told["source"], page=told["page"], remedy=told["remedy"])
-

@@ -89,7 +89,9 @@ class OpenDocument:
             if choice == "auto" and not draft.blocks and self._content(index).spans:
                 self._read_text_layer(draft, index)
                 draft.status, draft.attempts = "fallback", 2
-                draft.reasons.append(f"nothing seen on the page image; its text layer is used ({verdict.reason})")
+                draft.reasons.append(
+                    f"nothing seen on the page image; its text layer is used ({verdict.reason})"
+                )
         notes = self.reader.notes(index)
         if notes and draft.status == "ok":
             draft.status = "fallback"

@@ -19,6 +19,7 @@ from internvl_loaders.errors import (
     SourceError,
     SourcePermissionError,
     UrlError,
+    too_large,
 )
 from internvl_loaders.options import Limits
 
@@ -132,35 +133,26 @@ def _paths(text: str) -> Iterator[Source]:
             if not found:
                 yield _missing(text, "nothing matches this pattern")
             return
-        yield Source(text, path.name, path=path) if path.exists() else _missing(
-            text, "no such file"
-        )
+        yield Source(text, path.name, path=path) if path.exists() else _missing(text, "no such file")
     except (OSError, ValueError) as error:
         yield _failed(text, error)
 
 
 def _directory(root: Path) -> Iterator[Source]:
+    """Its documents in depth, by name; linked folders are not entered."""
     empty = True
-
-    def failed(error: OSError) -> None:
-        problems.append(error)
-
-    problems: list[OSError] = []
-    for folder, folders, files in os.walk(root, onerror=failed):
-        folders.sort()
-        for name in sorted(files):
-            path = Path(folder, name)
-            if path.suffix.lower() in EXTENSIONS or _sniff(path):
+    waiting = [root]
+    while waiting:
+        path = waiting.pop()
+        if path is root or (path.is_dir() and not path.is_symlink()):
+            try:
+                waiting.extend(path / name for name in sorted(os.listdir(path), reverse=True))
+            except OSError as error:
                 empty = False
-                yield Source(str(path), path.relative_to(root).as_posix(), path=path)
-        while problems:
-            error = problems.pop()
+                yield _failed(str(path), error)
+        elif path.suffix.lower() in EXTENSIONS or _sniff(path):
             empty = False
-            yield _failed(str(error.filename or root), error)
-    while problems:
-        error = problems.pop()
-        empty = False
-        yield _failed(str(error.filename or root), error)
+            yield Source(str(path), path.relative_to(root).as_posix(), path=path)
     if empty:
         yield _missing(str(root), "no documents in this folder")
 
@@ -220,16 +212,8 @@ def _stream(stream: Any, name: str | None, limits: Limits) -> Source:
     if isinstance(data, str):
         raise OptionError("this stream is open for text", remedy="Open it with mode 'rb'")
     if len(data) > limits.max_bytes:
-        return _failed(name or "stream", too_large(name or "stream", limits))
+        return _failed(name or "stream", too_large(name or "stream", limits.max_bytes))
     return _memory(data, name)
-
-
-def too_large(name: str, limits: Limits) -> LimitError:
-    return LimitError(
-        f"larger than max_bytes = {limits.max_bytes:,}",
-        source=name,
-        remedy="Raise max_bytes (--max-bytes) if you trust it",
-    )
 
 
 def _blob(blob: Any, limits: Limits) -> Source:
@@ -242,7 +226,7 @@ def _blob(blob: Any, limits: Limits) -> Source:
         return Source(name, path.name, path=path)
     data = blob.as_bytes()
     if len(data) > limits.max_bytes:
-        return _failed(name or "blob", too_large(name or "blob", limits))
+        return _failed(name or "blob", too_large(name or "blob", limits.max_bytes))
     return _memory(data, name)
 
 

@@ -78,24 +78,19 @@ class _Shelf:
             options = ParseOptions.model_validate(head["options"])
             held.opened = OpenDocument(held.data, head["name"], options)
         if head["op"] == "open":
-            return {"pages": len(held.opened), "document_id": fingerprint(held.data)}, b""
+            return {"pages": len(held.opened), "sha256": fingerprint(held.data)}, b""
         started = time.perf_counter()
         page = held.opened.read(head["page"], head["threads"])
-        update = {
-            "source": head["name"],
-            "document_id": head["document_id"],
-            "total_pages": head["total"],
-            "timings": {**page.timings, "total": round(time.perf_counter() - started, 4)},
-        }
-        return {}, page.model_copy(update=update).model_dump_json().encode()
+        timings = {**page.timings, "total": round(time.perf_counter() - started, 4)}
+        return {}, page.model_copy(update={"timings": timings}).model_dump_json().encode()
 
 
 def fingerprint(document: Path | bytes) -> str:
-    """The first 16 hex digits of the content's SHA-256."""
+    """The SHA-256 of the content, in hex."""
     if isinstance(document, bytes):
-        return hashlib.sha256(document).hexdigest()[:16]
+        return hashlib.sha256(document).hexdigest()
     with document.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _refusal(error: InternVLError) -> dict[str, Any]:

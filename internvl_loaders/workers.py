@@ -19,6 +19,7 @@ import sys
 import threading
 from collections import OrderedDict
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import IO, Any
@@ -113,10 +114,8 @@ class _Worker:
         status = self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                try:
+                with suppress(OSError):  # unsent bytes to a dead process
                     stream.close()
-                except OSError:
-                    pass  # unsent bytes to a dead process
         return status
 
 

@@ -53,7 +53,11 @@ class ScriptedDocument:
             os.write(1, b"noise on descriptor 1")
         text = f"{rest or verb} (worker {os.getpid()}, {threads} threads)"
         return Page(
-            source="", number=number, status="ok", method="scripted", blocks=(Block(type="paragraph", text=text),)
+            source="",
+            number=number,
+            status="ok",
+            method="scripted",
+            blocks=(Block(type="paragraph", text=text),),
         )
 
 

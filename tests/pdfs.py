@@ -13,7 +13,9 @@ def pdf(*pages: str, rotate: int = 0, size: tuple[int, int] = (595, 842), font_s
     ]
     for i, text in enumerate(pages):
         lines = "".join(f"({_escape(line)}) Tj T* " for line in text.split("\n")) if text else ""
-        content = f"BT /F1 {font_size} Tf {font_size * 1.4:g} TL 72 {size[1] - 72} Td {lines}ET" if text else ""
+        content = (
+            f"BT /F1 {font_size} Tf {font_size * 1.4:g} TL 72 {size[1] - 72} Td {lines}ET" if text else ""
+        )
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {size[0]} {size[1]}] /Rotate {rotate} "
             f"/Contents {5 + 2 * i} 0 R /Resources << /Font << /F1 3 0 R >> >> >>"

@@ -128,9 +128,9 @@ def test_proxies_are_not_used(base: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     "address",
-    ["0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1", "224.0.0.1",
-     "255.255.255.255", "::", "::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::",
-     "fc00::1", "fe80::1%eth0", "ff02::1", "2001:0:0:0::1"],
+    ["0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1",
+     "224.0.0.1", "255.255.255.255", "::", "::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::7f00:1",
+     "2002:7f00:1::", "fc00::1", "fe80::1%eth0", "ff02::1", "2001:0:0:0::1"],
 )  # fmt: skip
 def test_not_public(address: str) -> None:
     assert not is_public(address)
@@ -141,7 +141,9 @@ def test_public(address: str) -> None:
     assert is_public(address)
 
 
-@pytest.mark.parametrize("url", ["http://2130706433/", "http://0x7f.1/", "http://127.1/", "http://[::1]/", "http://localhost/"])
+@pytest.mark.parametrize(
+    "url", ["http://2130706433/", "http://0x7f.1/", "http://127.1/", "http://[::1]/", "http://localhost/"]
+)
 def test_other_spellings_of_loopback(url: str) -> None:
     with pytest.raises(UrlError, match="not a public address|cannot be fetched|cannot resolve"):
         fetch(url, Limits())

@@ -300,5 +300,5 @@ def test_workers_do_not_outlive_their_parent(signal: str) -> None:
     parent.send_signal(signals.Signals[signal])
     parent.wait(10)
     parent.stdout.close()
-    gone, alive = psutil.wait_procs(children, timeout=3)
+    _, alive = psutil.wait_procs(children, timeout=3)
     assert not alive

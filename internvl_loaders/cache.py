@@ -1,0 +1,227 @@
+"""Page results on disk: a run that was cut off, or is repeated, reads no page twice.
+
+One SQLite file in WAL mode, shared by any number of processes. It is a convenience and never a
+reason to fail: a damaged file is set aside and begun anew, a full disk ends the caching, and both
+are said once in the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from internvl_llm import __version__
+
+log = logging.getLogger("internvl_loaders")
+
+MAX_BYTES = 2 * 2**30
+"""Of compressed results, before the least recently used are dropped."""
+
+_CHECK_EVERY = 50
+"""Pages written between two looks at the cache's size."""
+
+_FILE = "pages-1.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS pages (
+    key TEXT PRIMARY KEY, data BLOB NOT NULL, size INTEGER NOT NULL, used REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS pages_used ON pages (used, size);
+"""
+
+T = TypeVar("T")
+
+
+def default_folder() -> Path:
+    """The user's cache folder for us, by the platform's custom; INTERNVL_CACHE_DIR overrides it."""
+    if chosen := os.environ.get("INTERNVL_CACHE_DIR"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "internvl-documents"
+
+
+def page_key(sha256: str, page: int, settings: dict[str, Any]) -> str:
+    """The key of one page's result: content, page, settings, and what would read it."""
+    told = json.dumps([sha256, page, settings, _versions()], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _versions() -> list[str]:
+    found = [__version__]
+    for name in ("pymupdf", "pypdfium2", "rapidocr", "pillow"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"no {name}")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    path: Path
+    pages: int
+    bytes: int
+    """Of compressed results."""
+
+
+class PageCache:
+    """Thread-safe; every method works, if only as an empty cache, whatever the disk does."""
+
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+        self.path = folder / _FILE
+        self.max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = 0
+        self._off = False
+        self._unchecked = _CHECK_EVERY
+
+    def get(self, key: str) -> bytes | None:
+        def read(db: sqlite3.Connection) -> bytes | None:
+            row = db.execute("SELECT data, used FROM pages WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            now = time.time()
+            if now - row[1] > 3600:  # often enough to know what is used, too seldom to cost anything
+                db.execute("UPDATE pages SET used = ? WHERE key = ?", (now, key))
+            return zlib.decompress(row[0])
+
+        return self._try(read, None)
+
+    def put(self, key: str, data: bytes) -> None:
+        packed = zlib.compress(data, 3)
+
+        def write(db: sqlite3.Connection) -> None:
+            with db:
+                db.execute(
+                    "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?)",
+                    (key, packed, len(packed), time.time()),
+                )
+            self._unchecked += 1
+            if self._unchecked >= _CHECK_EVERY:
+                self._unchecked = 0
+                self._evict(db)
+
+        self._try(write, None)
+
+    def info(self) -> CacheInfo:
+        def count(db: sqlite3.Connection) -> tuple[int, int]:
+            pages, size = db.execute("SELECT count(*), coalesce(sum(size), 0) FROM pages").fetchone()
+            return pages, size
+
+        pages, size = self._try(count, (0, 0))
+        return CacheInfo(self.path, pages, size)
+
+    def clear(self) -> int:
+        """Drop every page; how many there were."""
+
+        def drop(db: sqlite3.Connection) -> int:
+            with db:
+                count = db.execute("DELETE FROM pages").rowcount
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return count
+
+        return self._try(drop, 0)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    def _evict(self, db: sqlite3.Connection) -> None:
+        (size,) = db.execute("SELECT coalesce(sum(size), 0) FROM pages").fetchone()
+        if size <= self.max_bytes:
+            return
+        with db:
+            for key, freed in db.execute("SELECT key, size FROM pages ORDER BY used").fetchall():
+                if size <= self.max_bytes * 0.9:
+                    break
+                db.execute("DELETE FROM pages WHERE key = ?", (key,))
+                size -= freed
+
+    def _try(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        with self._lock:
+            for last in (False, True):
+                if self._off:
+                    return otherwise
+                try:
+                    return work(self._db())
+                except sqlite3.OperationalError as error:
+                    if not _is_damage(error):
+                        self._give_up(error)
+                        return otherwise
+                    self._set_aside(error, last)
+                except (sqlite3.DatabaseError, zlib.error) as error:
+                    self._set_aside(error, last)
+                except OSError as error:
+                    self._give_up(error)
+            return otherwise
+
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None or self._pid != os.getpid():
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # What documents say is private: nobody else may read the file.
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            db = sqlite3.connect(self.path, timeout=30, isolation_level="IMMEDIATE", check_same_thread=False)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.executescript(_SCHEMA)
+            self._connection, self._pid = db, os.getpid()
+        return self._connection
+
+    def _set_aside(self, error: Exception, last: bool) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if last:
+            self._give_up(error)
+            return
+        aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+        try:
+            os.replace(self.path, aside)
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        except OSError as problem:
+            self._give_up(problem)
+            return
+        log.warning("the page cache is damaged (%s): set aside as %s and begun anew", error, aside)
+
+    def _give_up(self, error: Exception) -> None:
+        self._off = True
+        log.warning("pages are not cached from here on: %s: %s", self.path, error)
+
+
+def _is_damage(error: sqlite3.OperationalError) -> bool:
+    text = str(error)
+    return "malformed" in text or "no such table" in text or "no such column" in text
+
+
+_open: dict[tuple[Path, int], PageCache] = {}
+_open_lock = threading.Lock()
+
+
+def shared_cache(folder: Path, max_bytes: int = MAX_BYTES) -> PageCache:
+    """One cache a folder and process."""
+    with _open_lock:
+        key = (folder.absolute(), max_bytes)
+        if key not in _open:
+            _open[key] = PageCache(folder, max_bytes)
+        return _open[key]

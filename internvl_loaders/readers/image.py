@@ -1,0 +1,172 @@
+"""Image files as documents: every TIFF frame is a page; of other animations the first frame is one."""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageFile, ImageOps
+
+from internvl_loaders.content import Content, Rect
+from internvl_loaders.errors import DamagedDocumentError, LimitError, PageError
+from internvl_loaders.readers.pixels import scale_within, to_rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL.Image import Image as PILImage
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+_ORIENTATION = 0x0112
+_TURNED = {5, 6, 7, 8}
+"""EXIF orientations that swap width and height."""
+
+
+class ImageReader:
+    """Renders at the file's own pixels; nothing is decoded before that."""
+
+    name = "image"
+
+    def __init__(self, document: Path | bytes, *, name: str, max_image_pixels: int) -> None:
+        self._document = document
+        self._name = name
+        self._max_image_pixels = max_image_pixels
+        self._notes: dict[int, list[str]] = {}
+        self._image = self._open()
+        self._count = int(getattr(self._image, "n_frames", 1)) if self._image.format == "TIFF" else 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def label(self, index: int) -> str:
+        return str(index + 1)
+
+    def dpi(self, index: int) -> float:
+        """Pixels an inch of the image as rendered when `max_pixels` does not shrink it."""
+        image = self._frame(index)
+        return max(_resolution(image))
+
+    def size(self, index: int) -> tuple[float, float]:
+        image = self._frame(index)
+        x_dpi, y_dpi = _resolution(image)
+        width, height = image.width / x_dpi * 72, image.height / y_dpi * 72
+        return (height, width) if _orientation(image) in _TURNED else (width, height)
+
+    def content(self, index: int) -> Content:
+        width, height = self.size(index)
+        return Content(width, height, figures=[Rect(0, 0, width, height)])
+
+    def render(self, index: int, dpi: float, max_pixels: int) -> PILImage:
+        """At the file's own resolution, whatever `dpi` is, unless `max_pixels` asks for less."""
+        x_dpi, y_dpi = _resolution(self._frame(index))
+        image = ImageOps.exif_transpose(self._decoded(index, max_pixels))
+        width, height = self.size(index)
+        scale = scale_within(width, height, max(x_dpi, y_dpi) / 72, max_pixels)
+        wanted = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = to_rgb(image)
+        if image.size != wanted:
+            image = image.resize(wanted, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        return image
+
+    def notes(self, index: int) -> list[str]:
+        return self._notes.get(index, [])
+
+    def close(self) -> None:
+        self._image.close()
+
+    def _open(self) -> PILImage:
+        source = io.BytesIO(self._document) if isinstance(self._document, bytes) else self._document
+        try:
+            with _own_pixel_limit():
+                return Image.open(source, formats=FORMATS)
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise DamagedDocumentError(
+                f"the image's header is damaged ({_brief(error)})", source=self._name, remedy="Save it again"
+            ) from error
+
+    def _frame(self, index: int) -> PILImage:
+        """The image at that frame, its pixels not yet decoded. Raises LimitError if it has too many."""
+        if self._image.tell() != index:
+            try:
+                self._image.seek(index)
+            except (OSError, EOFError, SyntaxError, ValueError) as error:
+                raise PageError(
+                    f"the image frame is damaged ({_brief(error)})", source=self._name, page=index + 1
+                ) from error
+        pixels = self._image.width * self._image.height
+        if pixels > self._max_image_pixels:
+            raise LimitError(
+                f"the image declares {pixels:,} pixels, over max_image_pixels={self._max_image_pixels:,}",
+                source=self._name,
+                remedy="Raise max_image_pixels if you trust the file",
+            )
+        return self._image
+
+    def _decoded(self, index: int, max_pixels: int) -> PILImage:
+        image = self._frame(index)
+        scale = scale_within(image.width, image.height, 1.0, max_pixels)
+        if scale < 1:
+            image.draft(None, (int(image.width * scale), int(image.height * scale)))
+        try:
+            image.load()
+        except Exception as error:  # decoders raise nearly anything on damaged data
+            return self._salvaged(index, error)
+        return image
+
+    def _salvaged(self, index: int, error: Exception) -> PILImage:
+        """What can be decoded of a damaged image, with a note that something is missing."""
+        self._image.close()
+        self._image = self._open()
+        image = self._frame(index)
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        try:
+            image.load()
+        except Exception as second:
+            raise PageError(
+                f"the image cannot be decoded ({_brief(second)})",
+                source=self._name,
+                page=index + 1,
+                remedy="Save it again",
+            ) from second
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+        self._notes[index] = [f"the image is truncated or damaged ({_brief(error)}); what is left was read"]
+        return image
+
+
+@contextmanager
+def _own_pixel_limit() -> Iterator[None]:
+    """Pillow's own limit, global to the process, gives way to the one of our options."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _orientation(image: PILImage) -> int:
+    return int(image.getexif().get(_ORIENTATION, 1))
+
+
+def _resolution(image: PILImage) -> tuple[float, float]:
+    """Pixels an inch across and down, from the file where it makes a page of 1 to 24 inches.
+
+    Cameras write 72 into every photo, so a photo counts as a page as long as A4 is.
+    """
+    longer = max(image.size)
+    try:
+        x_dpi, y_dpi = (float(v) for v in image.info.get("dpi", (0, 0)))
+    except (TypeError, ValueError, ZeroDivisionError):
+        x_dpi = y_dpi = 0.0
+    plausible = all(50 <= v <= 1200 and 1 <= longer / v <= 24 for v in (x_dpi, y_dpi))
+    if plausible and 1 / 3 < x_dpi / y_dpi < 3:
+        return x_dpi, y_dpi
+    assumed = min(max(longer / 11.69, 96.0), 600.0)
+    return assumed, assumed
+
+
+def _brief(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:120]

@@ -1,0 +1,120 @@
+"""PDF pages through pypdfium2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pypdfium2
+import pypdfium2.raw as c
+
+from internvl_loaders.content import Content
+from internvl_loaders.readers.cover import hide_covered, may_cover
+from internvl_loaders.readers.password import wrong_password
+from internvl_loaders.readers.pdfium_graphics import Graphics, Matrix, painted
+from internvl_loaders.readers.pdfium_text import spans_of
+from internvl_loaders.readers.pixels import scale_within
+from internvl_loaders.readers.vector import MAX_DRAWINGS, figures_of
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+_OVERLAYS = {c.FPDF_ANNOT_LINK, c.FPDF_ANNOT_POPUP, c.FPDF_ANNOT_UNKNOWN}
+"""Annotations that paint nothing."""
+
+
+class PdfiumReader:
+    name = "pdfium"
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+
+    def __len__(self) -> int:
+        return len(self._document)
+
+    @property
+    def repaired(self) -> bool:
+        return not c.FPDF_DocumentHasValidCrossReferenceTable(self._document)
+
+    def label(self, index: int) -> str:
+        return str(self._document.get_page_label(index)) or str(index + 1)
+
+    def size(self, index: int) -> tuple[float, float]:
+        width, height = self._document.get_page_size(index)
+        return float(width), float(height)
+
+    def content(self, index: int) -> Content:
+        page = self._page(index)
+        try:
+            width, height = page.get_size()
+            matrix = _upright(page)
+            graphics = Graphics(width, height)
+            graphics.walk(page, matrix)
+            drawings = graphics.drawings
+            spans = spans_of(page, matrix, width, height)
+            if may_cover(graphics.images, spans, width, height):
+                spans = hide_covered(spans, painted(page, matrix))
+            return Content(
+                width=width,
+                height=height,
+                spans=spans,
+                rules=drawings.rules() if drawings.count <= MAX_DRAWINGS else [],
+                figures=figures_of(graphics.images, width, height),
+                drawings=drawings.count,
+            )
+        finally:
+            page.close()
+
+    def render(self, index: int, dpi: float, max_pixels: int) -> PIL.Image.Image:
+        page = self._page(index)
+        try:
+            width, height = page.get_size()
+            scale = scale_within(width, height, dpi / 72, max_pixels)
+            bitmap = page.render(scale=scale, rev_byteorder=True)
+            try:
+                image: PIL.Image.Image = bitmap.to_pil().convert("RGB")
+                return image
+            finally:
+                bitmap.close()
+        finally:
+            page.close()
+
+    def _page(self, index: int) -> Any:
+        """The page with its form fields and other annotations made part of its content."""
+        page = self._document[index]
+        for i in range(c.FPDFPage_GetAnnotCount(page)):
+            annotation = c.FPDFPage_GetAnnot(page, i)
+            subtype = c.FPDFAnnot_GetSubtype(annotation)
+            c.FPDFPage_CloseAnnot(annotation)
+            if subtype not in _OVERLAYS:
+                c.FPDFPage_Flatten(page, c.FLAT_NORMALDISPLAY)
+                page.close()
+                return self._document[index]
+        return page
+
+    def close(self) -> None:
+        self._document.close()
+
+
+def _upright(page: Any) -> Matrix:
+    """From PDF coordinates to points of the upright page, origin top left."""
+    left, bottom, right, top = page.get_bbox()
+    turns: dict[int, Matrix] = {
+        0: (1, 0, 0, -1, -left, top),
+        90: (0, 1, 1, 0, -bottom, -left),
+        180: (-1, 0, 0, 1, right, -bottom),
+        270: (0, -1, -1, 0, top, right),
+    }
+    return turns[page.get_rotation()]
+
+
+def open_pdf(document: Path | bytes, password: str | None) -> PdfiumReader:
+    """Raises PasswordError, or whatever pypdfium2 says of a document it cannot open."""
+    try:
+        opened = pypdfium2.PdfDocument(document, password)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == c.FPDF_ERR_PASSWORD:
+            raise wrong_password(password) from error
+        raise
+    opened.init_forms()
+    return PdfiumReader(opened)

@@ -1,0 +1,193 @@
+"""PDF pages through PyMuPDF."""
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pymupdf
+from pymupdf import mupdf
+
+from internvl_loaders.content import Content, Rect
+from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
+from internvl_loaders.readers.password import wrong_password
+from internvl_loaders.readers.pixels import scale_within
+from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, figures_of
+from internvl_loaders.readers.words import Glyph, Words, axis_of, style_of
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from internvl_loaders.content import Span
+
+_TEXT = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_CLIP
+"""No images, whose decoding costs seconds; no CIDs for unknown characters, so U+FFFD tells of them."""
+_GRAPHICS = pymupdf.TEXT_PRESERVE_IMAGES | pymupdf.TEXT_COLLECT_VECTORS
+_PAINTED = mupdf.FZ_STEXT_FILLED | mupdf.FZ_STEXT_STROKED | mupdf.FZ_STEXT_CLIPPED
+_tools: Any = pymupdf.TOOLS
+_tools.mupdf_display_errors(False)
+_tools.mupdf_display_warnings(False)
+
+
+class PyMuPDFReader:
+    """Runs pages straight into the devices asked for: building a display list can take for ever."""
+
+    name = "pymupdf"
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+
+    def __len__(self) -> int:
+        return int(self._document.page_count)
+
+    @property
+    def repaired(self) -> bool:
+        return bool(self._document.is_repaired)
+
+    def label(self, index: int) -> str:
+        return str(self._document[index].get_label()) or str(index + 1)
+
+    def size(self, index: int) -> tuple[float, float]:
+        rect = self._document[index].rect
+        return float(rect.width), float(rect.height)
+
+    def content(self, index: int) -> Content:
+        page = self._document[index]
+        width, height = float(page.rect.width), float(page.rect.height)
+        boxes, vectors = _graphics(page)
+        drawings = Drawings(width, height)
+        drawings.count = vectors
+        if 0 < vectors <= MAX_DRAWINGS:
+            _draw(page, drawings)
+        spans = _spans(page, width, height)
+        if may_cover(boxes, spans, width, height):
+            spans = hide_covered(spans, _painted(page))
+        return Content(
+            width=width,
+            height=height,
+            spans=spans,
+            rules=drawings.rules(),
+            figures=figures_of(boxes, width, height),
+            drawings=drawings.count,
+        )
+
+    def render(self, index: int, dpi: float, max_pixels: int) -> PIL.Image.Image:
+        from PIL import Image
+
+        page = self._document[index]
+        scale = scale_within(*self.size(index), dpi / 72, max_pixels)
+        pixmap = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB)
+        return Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples)
+
+    def close(self) -> None:
+        """Lets go of MuPDF's store too: up to 256 MB of decoded fonts and images that outlive a document."""
+        self._document.close()
+        _tools.store_shrink(100)
+
+
+def _textpage(page: Any, flags: int) -> Any:
+    """In points of the upright page, though PyMuPDF takes the rotation away to run it."""
+    return page.get_textpage(clip=page.rect, flags=flags, matrix=page.rotation_matrix)
+
+
+def _spans(page: Any, width: float, height: float) -> list[Span]:
+    words = Words(width, height)
+    for block in _textpage(page, _TEXT).extractRAWDICT()["blocks"]:
+        for line in block.get("lines", ()):
+            glyphs: list[Glyph] = []
+            axis = axis_of(*line["dir"])
+            for span in line["spans"]:
+                flags = span["flags"]
+                style = style_of(
+                    span["font"],
+                    span["size"],
+                    bold=bool(flags & pymupdf.TEXT_FONT_BOLD),
+                    italic=bool(flags & pymupdf.TEXT_FONT_ITALIC),
+                    mono=bool(flags & pymupdf.TEXT_FONT_MONOSPACED),
+                    hidden=not span["char_flags"] & _PAINTED or span["alpha"] == 0,
+                )
+                glyphs += [
+                    (c["c"], *c["bbox"], c["origin"][1], style)
+                    for c in span["chars"]
+                    if axis == "oblique" or not c["synthetic"] or not c["c"].isspace()
+                ]
+            words.add_line(glyphs, axis)
+    return words.spans
+
+
+def _graphics(page: Any) -> tuple[list[Rect], int]:
+    """Boxes of the images, and how many vector drawings there are (counted to MAX_DRAWINGS and one)."""
+    images, vectors = [], 0
+    textpage = _textpage(page, _GRAPHICS)  # owns its blocks: keep it while they are walked
+    block = textpage.this.m_internal.first_block
+    while block and vectors <= MAX_DRAWINGS:
+        if block.type == mupdf.FZ_STEXT_BLOCK_IMAGE:
+            box = block.bbox
+            images.append(Rect(box.x0, box.y0, box.x1, box.y1))
+        elif block.type == mupdf.FZ_STEXT_BLOCK_VECTOR:
+            vectors += 1
+        block = block.next
+    return images, vectors
+
+
+def _painted(page: Any) -> list[Painted]:
+    """Text and opaque images in the order of painting."""
+    opaque = {_rounded(image["bbox"]) for image in page.get_image_info() if not image["has-mask"]}
+    painted: list[Painted] = []
+    for kind, box in page.get_bboxlog():
+        if kind in ("fill-text", "stroke-text"):
+            painted.append(("text", Rect(*(pymupdf.Rect(box) * page.rotation_matrix))))
+        elif kind == "fill-image" and _rounded(box) in opaque:
+            painted.append(("image", Rect(*(pymupdf.Rect(box) * page.rotation_matrix))))
+    return painted
+
+
+def _rounded(box: tuple[float, float, float, float]) -> tuple[int, ...]:
+    return tuple(round(v) for v in box)
+
+
+def _draw(page: Any, drawings: Drawings) -> None:
+    """Paths come in points of the page before /Rotate."""
+    a, b, c, d, e, f = page.rotation_matrix
+    lines: list[tuple[float, float, float, float]] = []
+    boxes: list[tuple[float, float, float, float, bool]] = []
+    for drawing in page.get_cdrawings():
+        stroked = drawing["type"] != "f"
+        for kind, *points in drawing["items"]:
+            if kind == "re":
+                boxes.append((*points[0], stroked))
+            elif kind == "l" and stroked:
+                lines.append((*points[0], *points[1]))
+            elif kind == "qu" and stroked:
+                upper_left, upper_right, lower_left, lower_right = points[0]
+                corners = (upper_left, upper_right, lower_right, lower_left, upper_left)
+                lines += [(*start, *end) for start, end in pairwise(corners)]
+        if not stroked and drawing["items"][0][0] == "l":
+            boxes.append((*drawing["rect"], stroked))
+    if page.rotation:
+        lines = [
+            (a * x0 + c * y0 + e, b * x0 + d * y0 + f, a * x1 + c * y1 + e, b * x1 + d * y1 + f)
+            for x0, y0, x1, y1 in lines
+        ]
+        boxes = [
+            (a * x0 + c * y0 + e, b * x0 + d * y0 + f, a * x1 + c * y1 + e, b * x1 + d * y1 + f, stroked)
+            for x0, y0, x1, y1, stroked in boxes
+        ]
+    for line in lines:
+        drawings.line(*line)
+    for box in boxes:
+        drawings.box(*box)
+
+
+def open_pdf(document: Path | bytes, password: str | None) -> PyMuPDFReader:
+    """Raises PasswordError, or whatever PyMuPDF says of a document it cannot open."""
+    if isinstance(document, bytes):
+        opened = pymupdf.open(stream=document, filetype="pdf")
+    else:
+        opened = pymupdf.open(document, filetype="pdf")
+    if opened.needs_pass and not opened.authenticate(password or ""):
+        opened.close()
+        raise wrong_password(password)
+    return PyMuPDFReader(opened)

@@ -1,0 +1,213 @@
+"""Glyphs of a line to words: one rule for every reader, on geometry rather than on its guessed spaces."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
+from statistics import median
+from typing import Literal, NamedTuple
+
+from internvl_loaders.content import Span
+
+WORD_GAP = 0.15
+"""Fraction of the font size from which a gap parts words: in typeset text gaps within a word stay
+under 0.13, those between words are over 0.16."""
+LINE_GAP = 1.0
+"""Fraction of the font size from which a gap without a space in it parts lines (columns, cells)."""
+
+Axis = Literal["x", "y", "oblique"]
+"""Along which text runs; on an oblique line boxes overlap, so only the reader's spaces part words."""
+
+SPACES = frozenset(filter(str.isspace, map(chr, range(0x3001)))) - set("\x1c\x1d\x1e\x1f")
+
+_SUPERSCRIPTS = dict(zip("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻", strict=True))
+_REPAIRS: dict[int, str | None] = {
+    **dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\ufffd"),
+    **dict.fromkeys([0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF]),
+    **dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True)),
+}
+"""No control characters, no invisible marks (they could hide or turn text), ligatures as letters."""
+
+_BOLD = re.compile(r"bold|black|heavy|demi", re.IGNORECASE)
+_ITALIC = re.compile(r"ital|obli|slant", re.IGNORECASE)
+_MONO = re.compile(r"mono|courier|consol|menlo|typewriter|cmtt", re.IGNORECASE)
+
+
+class Style(NamedTuple):
+    """What the glyphs of one text run share; `size` in points as seen on the page."""
+
+    font: str
+    size: float
+    bold: bool
+    italic: bool
+    mono: bool
+    hidden: bool
+
+
+Glyph = tuple[str, float, float, float, float, float, Style]
+"""One character: text, x0, y0, x1, y1, its baseline's y, style; in points of the upright page.
+
+Plain, for there are thousands on a page."""
+
+
+@lru_cache(4096)
+def style_of(
+    font: str,
+    size: float,
+    *,
+    bold: bool = False,
+    italic: bool = False,
+    mono: bool = False,
+    hidden: bool = False,
+) -> Style:
+    """What the reader does not know of a font is told by its name; a subset's tag is cut off."""
+    name = font[7:] if font[6:7] == "+" else font
+    return Style(
+        name,
+        size,
+        bold or _BOLD.search(name) is not None,
+        italic or _ITALIC.search(name) is not None,
+        mono or _MONO.search(name) is not None,
+        hidden,
+    )
+
+
+def axis_of(dx: float, dy: float) -> Axis:
+    """From a direction; 10 degrees off (a tilted scan's layer) still count as straight."""
+    if abs(dy) <= 0.18 * abs(dx):
+        return "x"
+    return "y" if abs(dx) <= 0.18 * abs(dy) else "oblique"
+
+
+class Words:
+    """Collects the spans of a page of `width` x `height` points, line by line.
+
+    Text outside the page is dropped, and so is text drawn twice to look bold (it becomes bold).
+    Superscript digits at the end of a word become Unicode's own, so that 10⁶ never reads 106;
+    superscripts that start a word are spans of their own.
+    """
+
+    def __init__(self, width: float, height: float) -> None:
+        self.spans: list[Span] = []
+        self._width = width
+        self._height = height
+        self._line = -1
+        self._seen: dict[str, list[int]] = {}
+
+    def add_line(self, glyphs: list[Glyph], axis: Axis) -> None:
+        """Glyphs in reading order; those whose text is in SPACES part words and have no other use."""
+        self._line += 1
+        main = _main(glyphs) if axis == "x" else None
+        for part, wide in _split(glyphs, axis):
+            self._line += wide
+            if main:
+                lead = next((i for i, g in enumerate(part) if not _raised(g, *main)), len(part))
+                if lead:
+                    self._add(part[:lead], axis, superscript=True)
+                part = [
+                    (_SUPERSCRIPTS.get(g[0], g[0]), *g[1:]) if _raised(g, *main) else g for g in part[lead:]
+                ]
+            if part:
+                self._add(part, axis)
+
+    def _add(self, part: list[Glyph], axis: Axis, superscript: bool = False) -> None:
+        text = "".join([glyph[0] for glyph in part])
+        if not (text.isascii() and text.isprintable()):
+            text = text.translate(_REPAIRS)
+        _, x0, y0, x1, y1, _, style = part[0]
+        for _, a, b, c, d, _, _ in part:
+            if a < x0:
+                x0 = a
+            if b < y0:
+                y0 = b
+            if c > x1:
+                x1 = c
+            if d > y1:
+                y1 = d
+        if not text or x0 >= self._width or y0 >= self._height or x1 <= 0 or y1 <= 0:
+            return
+        font, size, bold, italic, mono, hidden = style
+        twins = self._seen.setdefault(text, [])
+        for i in twins[-50:]:
+            twin = self.spans[i]
+            if abs(twin.x0 - x0) + abs(twin.y0 - y0) < 0.15 * size and twin.hidden == hidden:
+                if not twin.bold and (twin.x0, twin.y0) != (x0, y0):
+                    self.spans[i] = replace(twin, bold=True)
+                return
+        twins.append(len(self.spans))
+        line, upright = self._line, axis == "x"
+        self.spans.append(
+            Span(text, x0, y0, x1, y1, size, line, font, bold, italic, mono, superscript, upright, hidden)
+        )
+
+
+def _split(glyphs: list[Glyph], axis: Axis) -> Iterator[tuple[list[Glyph], bool]]:
+    """Words, each with whether a gap as between columns stands before it."""
+    tracking: float | None = None
+    part: list[Glyph] = []
+    space = wide = False
+    previous: Glyph | None = None
+    for glyph in glyphs:
+        if glyph[0] in SPACES:
+            space = True
+            continue
+        if previous is not None:
+            ends = space or glyph[6].hidden != previous[6].hidden
+            column = False
+            if axis != "oblique" and not space:
+                gap = _gap(previous, glyph, axis)
+                size = max(glyph[6].size, previous[6].size)
+                if gap > WORD_GAP * size:
+                    if tracking is None:
+                        tracking = _tracking(glyphs, axis)
+                    ends = ends or gap > (WORD_GAP + tracking) * size
+                    column = gap > LINE_GAP * size
+            if ends:
+                yield part, wide
+                part = []
+                wide = column
+        part.append(glyph)
+        previous = glyph
+        space = False
+    if part:
+        yield part, wide
+
+
+def _gap(a: Glyph, b: Glyph, axis: Axis) -> float:
+    """Between two boxes along the line, whichever comes first; negative where they overlap."""
+    if axis == "y":
+        return max(b[2] - a[4], a[2] - b[4])
+    return max(b[1] - a[3], a[1] - b[3])
+
+
+def _tracking(glyphs: list[Glyph], axis: Axis) -> float:
+    """The even gap between letters, as a fraction of the font size, where a line is letter-spaced."""
+    gaps = sorted(
+        [
+            _gap(a, b, axis) / (b[6].size or 1.0)
+            for a, b in pairwise(glyphs)
+            if a[0].isalpha() and b[0].isalpha()
+        ]
+    )
+    if len(gaps) < 5:
+        return 0.0
+    middle = gaps[len(gaps) // 2]
+    even = gaps[len(gaps) * 2 // 3] - gaps[len(gaps) // 4] < 0.05
+    return middle if even and 0.06 < middle < 0.3 else 0.0
+
+
+def _main(glyphs: list[Glyph]) -> tuple[float, float] | None:
+    """Font size and baseline of most of the line; None where all of it has one size."""
+    sizes = Counter([g[6].size for g in glyphs if g[0] not in SPACES])
+    if len(sizes) < 2:
+        return None
+    size = sizes.most_common(1)[0][0]
+    return size, median(g[5] for g in glyphs if g[6].size == size)
+
+
+def _raised(glyph: Glyph, size: float, base: float) -> bool:
+    return glyph[6].size < 0.85 * size and 0.15 * size < base - glyph[5] < 0.8 * size

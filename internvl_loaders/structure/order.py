@@ -1,0 +1,328 @@
+"""Reading order: a recursive cut of the page at column gutters and at what spans them.
+
+The page falls into horizontal strips that no item crosses; consecutive strips that share a gutter
+form a band, and a band whose sides are columns of their own is cut there. Where the sides are
+labels and values (forms, receipts) the band stays whole and is read row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from internvl_loaders.structure.columns import are_columns
+from internvl_loaders.structure.lines import Line
+
+_SHRINK = 0.25
+"""Share of its height that an item loses at top and at bottom before strips are sought: OCR boxes
+and boxes of tilted lines overlap their neighbours."""
+_LEAST = 0.5
+"""The narrowest gap of one strip that counts as a gutter, in font sizes."""
+_LEAST_COMMON = 0.15
+"""The narrowest gap that the strips of one band may share."""
+_MAX_DEPTH = 12
+_MAX_GUTTERS = 12
+"""What has more is a table, if anything."""
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """A fragment, or a figure or table (`line` None), which is never cut."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    line: Line | None = None
+    payload: object = None
+
+    @property
+    def middle(self) -> float:
+        return (self.y0 + self.y1) / 2
+
+
+@dataclass(slots=True)
+class Leaf:
+    """Items of one column; `closed` if a column border parts it from what comes before and after."""
+
+    items: list[Item]
+    closed: bool = False
+
+
+class _How(NamedTuple):
+    size: float
+    rtl: bool
+    written: bool
+
+
+class Gap(NamedTuple):
+    """A white column; the outer ones of a strip reach to infinity."""
+
+    x0: float
+    x1: float
+
+    @property
+    def inner(self) -> bool:
+        return self.x0 > -inf and self.x1 < inf
+
+
+class Strip(NamedTuple):
+    items: list[Item]
+    y0: float
+    y1: float
+
+
+@dataclass(slots=True)
+class Band:
+    """Consecutive strips and the gaps they share; no gaps where no gutter runs through them."""
+
+    strips: list[Strip]
+    gaps: list[Gap]
+
+    @property
+    def items(self) -> list[Item]:
+        return [item for strip in self.strips for item in strip.items]
+
+
+def reading_order(
+    items: Sequence[Item], size: float, *, rtl: bool = False, written: bool = True
+) -> list[Leaf]:
+    """Leaves in order, holding every item once; `size` is the font size of the body text.
+
+    `rtl` is the direction of columns; for `written` see `are_columns`.
+    """
+    return _cut(list(items), _How(size, rtl, written), _MAX_DEPTH)
+
+
+def _cut(items: list[Item], how: _How, depth: int) -> list[Leaf]:
+    if len(items) < 2 or depth == 0:
+        return [Leaf(items)] if items else []
+    found: list[Leaf] = []
+
+    def add(leaf: Leaf) -> None:
+        if found and not leaf.closed and not found[-1].closed:
+            found[-1].items.extend(leaf.items)
+        else:
+            found.append(leaf)
+
+    for band in _bands(_strips(items), how.size):
+        for part, columns in _columns_of_parts(band, how):
+            if columns:
+                for column in reversed(columns) if how.rtl else columns:
+                    for leaf in _cut(column, how, depth - 1):
+                        add(Leaf(leaf.items, closed=True))
+            elif len(part.strips) == 1 and (pieces := _without_bridges(part.strips[0].items)):
+                for piece in pieces:
+                    for leaf in _cut(piece, how, depth - 1):
+                        add(leaf)
+            else:
+                add(Leaf(part.items))
+    return found
+
+
+def _columns_of_parts(band: Band, how: _How) -> list[tuple[Band, list[list[Item]]]]:
+    """The band with its columns; if it has none as a whole, its parts between blank lines."""
+    columns = _columns(band, how)
+    if columns or not band.gaps:
+        return [(band, columns)]
+    parts = [Band([band.strips[0]], band.gaps)]
+    for above, strip in zip(band.strips, band.strips[1:], strict=False):
+        if strip.y0 - above.y1 > 1.2 * how.size:
+            parts.append(Band([], []))
+        parts[-1].strips.append(strip)
+    if len(parts) == 1:
+        return [(band, [])]
+    for part in parts:
+        part.gaps = _gaps(part.items, _LEAST_COMMON * how.size)
+    return [(part, _columns(part, how)) for part in parts]
+
+
+def _columns(band: Band, how: _How) -> list[list[Item]]:
+    """The band's items cut at those of its gutters that part columns; empty if none does."""
+    gutters = [g for g in band.gaps if g.inner]
+    low = max(i.y1 for s in band.strips for i in s.items) - band.strips[0].y0
+    if not 0 < len(gutters) <= _MAX_GUTTERS or low < 2 * how.size:
+        return []
+    cells: list[list[Item]] = [[] for _ in range(len(gutters) + 1)]
+    for item in band.items:
+        middle = (item.x0 + item.x1) / 2
+        cells[sum(middle > g.x0 for g in gutters)].append(item)
+    columns = [cells[0]]
+    for gutter, cell in zip(gutters, cells[1:], strict=True):
+        if are_columns(
+            [i.line for i in columns[-1]],
+            [i.line for i in cell],
+            (gutter.x1 - gutter.x0) / how.size,
+            written=how.written,
+        ):
+            columns.append(cell)
+        else:
+            columns[-1] = columns[-1] + cell
+    return columns if len(columns) > 1 else []
+
+
+def _strips(items: list[Item]) -> list[Strip]:
+    """Items grouped by shared height, top to bottom."""
+    spans = []
+    for item in items:
+        shrink = _SHRINK * (item.y1 - item.y0) if item.line else 0.0
+        spans.append((item.y0 + shrink, item.y1 - shrink, item))
+    spans.sort(key=lambda s: s[:2])
+    strips: list[Strip] = []
+    group: list[Item] = []
+    y0, y1 = spans[0][:2]
+    for top, bottom, item in spans:
+        if top >= y1 and group:
+            strips.append(Strip(group, y0, y1))
+            group, y0 = [], top
+        group.append(item)
+        y1 = max(y1, bottom)
+    return _zipped([*strips, Strip(group, y0, y1)])
+
+
+def _zipped(strips: list[Strip]) -> list[Strip]:
+    """Three and more strips in turns left and right that touch in height made one: the lines of
+    two columns whose baselines lie half a line apart."""
+    runs: list[list[Strip]] = []
+    for strip in strips:
+        if runs and _in_turn(runs[-1][-1], strip):
+            runs[-1].append(strip)
+        else:
+            runs.append([strip])
+    zipped: list[Strip] = []
+    for run in runs:
+        if len(run) > 2:
+            zipped.append(Strip([i for s in run for i in s.items], run[0].y0, max(s.y1 for s in run)))
+        else:
+            zipped += run
+    return zipped
+
+
+def _in_turn(above: Strip, below: Strip) -> bool:
+    """Apart in x, not in y."""
+    left, right = sorted((above.items, below.items), key=lambda items: min(i.x0 for i in items))
+    if max(i.x1 for i in left) > min(i.x0 for i in right):
+        return False
+    overlap = max(i.y1 for i in above.items) - min(i.y0 for i in below.items)
+    return overlap > 0.2 * min(i.y1 - i.y0 for i in below.items)
+
+
+def _gaps(items: Sequence[Item], least: float) -> list[Gap]:
+    """The white columns beside and among the items, left to right, at least so wide."""
+    gaps: list[Gap] = []
+    right = -inf
+    for item in sorted(items, key=lambda i: i.x0):
+        if item.x0 - right >= least:
+            gaps.append(Gap(right, item.x0))
+        right = max(right, item.x1)
+    return [*gaps, Gap(right, inf)]
+
+
+def _common(some: list[Gap], others: list[Gap], least: float) -> list[Gap]:
+    """What two lists of gaps share."""
+    common: list[Gap] = []
+    i = j = 0
+    while i < len(some) and j < len(others):
+        x0, x1 = max(some[i].x0, others[j].x0), min(some[i].x1, others[j].x1)
+        if x1 - x0 >= least:
+            common.append(Gap(x0, x1))
+        if some[i].x1 < others[j].x1:
+            i += 1
+        else:
+            j += 1
+    return common
+
+
+def _bands(strips: list[Strip], size: float) -> list[Band]:
+    """Maximal runs of strips with a common gutter, and the runs without one between them."""
+    bands: list[Band] = []
+    for strip in strips:
+        gaps = _gaps(strip.items, _LEAST * size)
+        last = bands[-1] if bands else None
+        if last and last.gaps:
+            common = _common(last.gaps, gaps, _LEAST_COMMON * size)
+            kept = sum(g.inner for g in common)
+            lost = sum(g.inner for g in last.gaps) - kept
+            if kept and not (lost and strip.y0 - last.strips[-1].y1 > size):
+                last.strips.append(strip)
+                last.gaps = common
+                continue
+            if tail := _tail(last, strip):
+                last = Band(tail, [])
+                bands.append(last)
+        if any(g.inner for g in gaps):
+            band = Band([strip], gaps)
+            if last and not last.gaps:
+                _absorb(last, band, size)
+                if not last.strips:
+                    bands.pop()
+            bands.append(band)
+        elif last and not last.gaps:
+            last.strips.append(strip)
+        else:
+            bands.append(Band([strip], []))
+    return bands
+
+
+def _tail(band: Band, below: Strip) -> list[Strip]:
+    """Takes from a band's end what stands left of its gutters and closer to the strip below."""
+    edge = min(g.x0 for g in band.gaps if g.inner)
+    tail: list[Strip] = []
+    while len(band.strips) > 1:
+        last = band.strips[-1]
+        if any(i.x1 > edge + 0.01 for i in last.items) or below.y0 - last.y1 >= last.y0 - band.strips[-2].y1:
+            break
+        tail.insert(0, band.strips.pop())
+        below = last
+    return tail
+
+
+def _absorb(above: Band, band: Band, size: float) -> None:
+    """Moves to a band's top what stands directly above it and wholly right of its gutter."""
+    while above.strips:
+        strip = above.strips[-1]
+        edge = min(g.x1 for g in band.gaps if g.inner) - 0.3 * size
+        if any(i.x0 < edge for i in strip.items) or band.strips[0].y0 - strip.y1 > 2 * size:
+            return
+        common = _common(band.gaps, _gaps(strip.items, _LEAST * size), _LEAST_COMMON * size)
+        if not any(g.inner for g in common):
+            return
+        band.strips.insert(0, above.strips.pop())
+        band.gaps = common
+
+
+def _without_bridges(items: list[Item]) -> list[list[Item]]:
+    """A strip cut above and below the few items that cross a gutter; empty if there are none.
+
+    The gutter is where the fewest items cross; each side of it needs three lines and five times
+    as many as cross.
+    """
+    if len(items) < 7:
+        return []
+    edges = sorted({i.x1 for i in items})
+    best: tuple[int, float] | None = None
+    lefts = sorted(i.x1 for i in items)
+    starts = sorted(i.x0 for i in items)
+    count = len(items)
+    begun = ended = 0
+    for edge in edges:
+        while begun < count and starts[begun] < edge:
+            begun += 1
+        while ended < count and lefts[ended] <= edge:
+            ended += 1
+        crossing, right = begun - ended, count - begun
+        if min(ended, right) >= max(3, 5 * crossing) and crossing and (best is None or crossing < best[0]):
+            best = crossing, edge
+    if best is None:
+        return []
+    edge = best[1]
+    bridges = sorted((i for i in items if i.x0 < edge < i.x1), key=lambda i: i.middle)
+    pieces: list[list[Item]] = [[] for _ in range(2 * len(bridges) + 1)]
+    for item in items:
+        if item.x0 < edge < item.x1:
+            pieces[2 * bridges.index(item) + 1].append(item)
+        else:
+            pieces[2 * sum(b.middle < item.middle for b in bridges)].append(item)
+    return [p for p in pieces if p]

@@ -1,0 +1,176 @@
+"""One page's content to blocks: furniture, order, paragraphs, roles."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from internvl_loaders.content import Content, Rect, Span
+from internvl_loaders.document import Block, BlockType, Box, Word
+from internvl_loaders.structure.figures import Figure, find_figures
+from internvl_loaders.structure.furniture import find_furniture
+from internvl_loaders.structure.lines import Line, fragments, with_initials
+from internvl_loaders.structure.order import Item, reading_order
+from internvl_loaders.structure.paragraphs import Column, Draft, Style, drafts
+from internvl_loaders.structure.roles import assign
+from internvl_loaders.structure.rows import printed_lines
+from internvl_loaders.structure.script import is_rtl
+from internvl_loaders.structure.tables import FoundTable, find_tables
+from internvl_loaders.structure.turned import direction_of, turned, turned_back
+
+Element = Draft | Figure | FoundTable
+
+
+def structure(content: Content, *, words: bool = False, neighbours: Sequence[Content] = ()) -> list[Block]:
+    """The page's blocks in reading order; every span's text is in exactly one of them.
+
+    `neighbours` are other pages of the document: running heads and feet show by repetition.
+    """
+    tables = find_tables(content)
+    consumed = frozenset[int]().union(*(t.spans for t in tables))
+    rest = [s for i, s in enumerate(content.spans) if i not in consumed and s.text.strip()]
+    upright = [s for s in rest if s.upright]
+    sideways = [s for s in rest if not s.upright]
+    elements = _elements(content, upright, tables, neighbours)
+    blocks = _blocks(elements, content, words)
+    if not sideways:
+        return blocks
+    direction = direction_of(sideways)
+    side = turned(sideways, content.width, content.height, direction)
+    turned_blocks = [
+        block.model_copy(
+            update={
+                "box": turned_back(block.box, direction) if block.box else None,
+                "words": tuple(
+                    w.model_copy(update={"box": turned_back(w.box, direction)}) for w in block.words
+                ),
+            }
+        )
+        for block in _blocks(_elements(side, side.spans, [], ()), side, words)
+    ]
+    return turned_blocks + blocks if _chars(sideways) > _chars(upright) else blocks + turned_blocks
+
+
+def _chars(spans: Iterable[Span]) -> int:
+    return sum(len(s.text) for s in spans)
+
+
+def _style(spans: Sequence[Span]) -> Style:
+    """The body font is the largest of those that fill much of the page: notes may outnumber it."""
+    sizes: Counter[float] = Counter()
+    fonts: Counter[str] = Counter()
+    mono = 0
+    for span in spans:
+        fonts[span.font] += len(span.text)
+        sizes[round(2 * (span.size or span.y1 - span.y0)) / 2] += len(span.text)
+        mono += len(span.text) if span.mono else 0
+    most = max(sizes.values(), default=0)
+    size = max((s for s in sizes if 2 * sizes[s] >= most), default=0.0)
+    return Style(
+        size=max(size, 1.0),
+        font=max(fonts, key=lambda f: fonts[f], default=""),
+        noisy=any(s.confidence is not None for s in spans),
+        typed=mono > 0.6 * sum(sizes.values()),
+    )
+
+
+def _elements(
+    content: Content, spans: Sequence[Span], tables: Sequence[FoundTable], neighbours: Sequence[Content]
+) -> list[Element]:
+    """The page's elements in reading order, running heads first and feet last."""
+    style = _style([s for s in content.spans if s.upright])
+    if tables and _chars(spans) > 60 and (prose := _style(spans)).size > style.size:
+        style = prose
+    furniture = find_furniture(content, spans, style.size, [t.rect for t in tables], neighbours)
+    taken = {id(s) for line in (*furniture.head, *furniture.foot) for s in line.spans}
+    parts = fragments(s for s in spans if id(s) not in taken) if taken else fragments(spans)
+    figures, free = find_figures(content, with_initials(parts, style.size))
+    items = _items(free, style)
+    items += [Item(*t.rect, payload=t) for t in tables]
+    items += [Item(*f.rect, payload=f) for f in figures]
+    rtl = is_rtl("".join(s.text for s in spans))
+    body = list(_flow(items, style, rtl))
+    assign(body, content, style, [*(t.rect for t in tables), *(f.rect for f in figures)], neighbours)
+    head: list[Element] = [Draft("header", [line]) for line in furniture.head]
+    return [*head, *body, *(Draft("footer", [line]) for line in furniture.foot)]
+
+
+def _items(parts: Iterable[Line], style: Style) -> list[Item]:
+    """OCR boxes are padded: a gutter between them is wider than it seems."""
+    pad = 0.15 * style.size if style.noisy else 0.0
+    return [Item(p.x0 + min(pad, p.width / 4), p.y0, p.x1 - min(pad, p.width / 4), p.y1, p) for p in parts]
+
+
+def _flow(items: list[Item], style: Style, rtl: bool) -> Iterator[Element]:
+    for leaf in reading_order(items, style.size, rtl=rtl, written=not style.noisy):
+        lines = printed_lines([i.line for i in leaf.items if i.line], written=not style.noisy)
+        column = Column(lines, style) if lines else None
+        done = 0
+        for item in sorted((i for i in leaf.items if not i.line), key=lambda i: i.y0):
+            upto = done
+            while upto < len(lines) and lines[upto].middle < item.y0:
+                upto += 1
+            if column:
+                yield from drafts(lines[done:upto], column)
+            done = upto
+            if isinstance(item.payload, Figure):
+                yield item.payload
+                yield from _flow(_items(item.payload.lines, style), style, rtl)
+            elif isinstance(item.payload, FoundTable):
+                yield item.payload
+        if column:
+            yield from drafts(lines[done:], column)
+
+
+def _blocks(elements: Sequence[Element], content: Content, words: bool) -> list[Block]:
+    seen = Counter(s.text.lower().strip(".,;:!?()\"'") for s in content.spans)
+    return [_block(e, content, seen, words) for e in elements]
+
+
+def _block(element: Element, content: Content, seen: Mapping[str, int], words: bool) -> Block:
+    width, height = content.width or 1.0, content.height or 1.0
+    if isinstance(element, Figure):
+        return Block(type="figure", box=Box.of(*element.rect, width, height))
+    if isinstance(element, FoundTable):
+        spans = [content.spans[i] for i in sorted(element.spans)]
+        table = element.table
+        by_row: dict[int, list[str]] = {}
+        for cell in sorted(table.cells, key=lambda c: (c.row, c.col)):
+            by_row.setdefault(cell.row, []).append(cell.text)
+        return Block(
+            type="table",
+            text="\n".join("\t".join(texts) for texts in by_row.values()),
+            box=Box.of(*element.rect, width, height),
+            table=table,
+            confidence=_confidence(spans),
+            words=_words(spans, width, height) if words else (),
+        )
+    spans = [s for line in element.lines for s in line.spans]
+    rect = Rect(
+        min(line.x0 for line in element.lines),
+        min(line.y0 for line in element.lines),
+        max(line.x1 for line in element.lines),
+        max(line.y1 for line in element.lines),
+    )
+    kind: BlockType = element.type
+    return Block(
+        type=kind,
+        text=element.text(seen),
+        box=Box.of(*rect, width, height),
+        level=element.level,
+        marker=element.marker.text if element.marker else None,
+        confidence=_confidence(spans),
+        words=_words(spans, width, height) if words else (),
+    )
+
+
+def _confidence(spans: Sequence[Span]) -> float | None:
+    known = [s.confidence for s in spans if s.confidence is not None]
+    return round(sum(known) / len(known), 4) if known else None
+
+
+def _words(spans: Sequence[Span], width: float, height: float) -> tuple[Word, ...]:
+    return tuple(
+        Word(text=s.text, box=Box.of(s.x0, s.y0, s.x1, s.y1, width, height), confidence=s.confidence)
+        for s in spans
+    )
