@@ -10,6 +10,7 @@ import pypdfium2.raw as c
 
 from internvl_loaders.content import Span
 from internvl_loaders.readers.pdfium_graphics import Matrix, times
+from internvl_loaders.readers.symbols import unmapped
 from internvl_loaders.readers.words import SPACES, Axis, Glyph, Style, Words, axis_of, style_of
 
 _text_object = CFUNCTYPE(c_void_p, c_void_p, c_int)(cast(c.FPDFText_GetTextObject, c_void_p).value or 0)
@@ -69,9 +70,9 @@ def spans_of(page: Any, matrix: Matrix, width: float, height: float) -> list[Spa
         if code == _LINE_END_HYPHEN:
             char = "-"
         elif c.FPDFText_HasUnicodeMapError(text, i) == 1:
-            char = "\ufffd"
+            char = unmapped(run.style.font, code)
         glyph = (char, x0, y0, x1, y1, run.base, run.style)
-        if glyphs and last and (run.axis != last.axis or (broken and not _follows(glyphs[-1], glyph))):
+        if glyphs and last and (broken or run.axis != last.axis):
             words.add_line(glyphs, last.axis)
             glyphs = []
         broken = False
@@ -79,15 +80,7 @@ def spans_of(page: Any, matrix: Matrix, width: float, height: float) -> list[Spa
     if glyphs and run:
         words.add_line(glyphs, run.axis)
     textpage.close()
-    return words.spans
-
-
-def _follows(before: Glyph, after: Glyph) -> bool:
-    """Whether a line goes on where pdfium broke it, as it does at superscripts and subscripts."""
-    height = min(before[4] - before[2], after[4] - after[2])
-    size = max(before[6].size, after[6].size)
-    gap = max(after[1] - before[3], before[1] - after[3])
-    return min(before[4], after[4]) - max(before[2], after[2]) > 0.5 * height and abs(gap) < 0.5 * size
+    return words.finish()
 
 
 def _run(text: Any, i: int, handle: Any, page_matrix: Matrix, fonts: dict[int, tuple[str, int]]) -> _Run:

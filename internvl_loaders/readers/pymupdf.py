@@ -14,6 +14,7 @@ from internvl_loaders.content import Content, Rect
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
 from internvl_loaders.readers.password import wrong_password
 from internvl_loaders.readers.pixels import scale_within
+from internvl_loaders.readers.symbols import dingbat, has_codes, unmapped
 from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, figures_of
 from internvl_loaders.readers.words import Glyph, Words, axis_of, style_of
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from internvl_loaders.content import Span
 
 _TEXT = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_CLIP
-"""No images, whose decoding costs seconds; no CIDs for unknown characters, so U+FFFD tells of them."""
+"""No images: decoding them costs seconds."""
+_CODES = _TEXT | pymupdf.TEXT_USE_CID_FOR_UNKNOWN_UNICODE
 _GRAPHICS = pymupdf.TEXT_PRESERVE_IMAGES | pymupdf.TEXT_COLLECT_VECTORS
 _PAINTED = mupdf.FZ_STEXT_FILLED | mupdf.FZ_STEXT_STROKED | mupdf.FZ_STEXT_CLIPPED
 _tools: Any = pymupdf.TOOLS
@@ -94,27 +96,59 @@ def _textpage(page: Any, flags: int) -> Any:
 
 def _spans(page: Any, width: float, height: float) -> list[Span]:
     words = Words(width, height)
-    for block in _textpage(page, _TEXT).extractRAWDICT()["blocks"]:
-        for line in block.get("lines", ()):
-            glyphs: list[Glyph] = []
-            axis = axis_of(*line["dir"])
-            for span in line["spans"]:
-                flags = span["flags"]
-                style = style_of(
-                    span["font"],
-                    span["size"],
-                    bold=bool(flags & pymupdf.TEXT_FONT_BOLD),
-                    italic=bool(flags & pymupdf.TEXT_FONT_ITALIC),
-                    mono=bool(flags & pymupdf.TEXT_FONT_MONOSPACED),
-                    hidden=not span["char_flags"] & _PAINTED or span["alpha"] == 0,
-                )
-                glyphs += [
-                    (c["c"], *c["bbox"], c["origin"][1], style)
-                    for c in span["chars"]
-                    if axis == "oblique" or not c["synthetic"] or not c["c"].isspace()
-                ]
-            words.add_line(glyphs, axis)
-    return words.spans
+    lines = _lines(page, _TEXT)
+    codes = _codes(page, lines)
+    for line in lines:
+        glyphs: list[Glyph] = []
+        axis = axis_of(*line["dir"])
+        for span in line["spans"]:
+            flags = span["flags"]
+            style = style_of(
+                span["font"],
+                span["size"],
+                bold=bool(flags & pymupdf.TEXT_FONT_BOLD),
+                italic=bool(flags & pymupdf.TEXT_FONT_ITALIC),
+                mono=bool(flags & pymupdf.TEXT_FONT_MONOSPACED),
+                hidden=not span["char_flags"] & _PAINTED or span["alpha"] == 0,
+            )
+            for c in span["chars"]:
+                char = c["c"]
+                if char == "\ufffd":
+                    char = unmapped(style.font, codes.get(c["origin"], -1))
+                elif c["synthetic"] and axis != "oblique" and char.isspace():
+                    continue
+                else:
+                    char = dingbat(style.font, char)
+                glyphs.append((char, *c["bbox"], c["origin"][1], style))
+        words.add_line(glyphs, axis)
+    return words.finish()
+
+
+def _lines(page: Any, flags: int) -> list[dict[str, Any]]:
+    blocks = _textpage(page, flags).extractRAWDICT()["blocks"]
+    return [line for block in blocks for line in block.get("lines", ())]
+
+
+def _codes(page: Any, lines: list[dict[str, Any]]) -> dict[tuple[float, float], int]:
+    """The fonts' own codes of the characters that are U+FFFD in `lines`, by origin, where a font's are known.
+
+    MuPDF gives them in a second run only, and there without telling them from Unicode.
+    """
+    lost = {
+        c["origin"]
+        for line in lines
+        for span in line["spans"]
+        if has_codes(span["font"])
+        for c in span["chars"]
+        if c["c"] == "\ufffd"
+    }
+    codes: dict[tuple[float, float], int] = {}
+    for line in _lines(page, _CODES) if lost else ():
+        for span in line["spans"]:
+            for c in span["chars"]:
+                if c["origin"] in lost and not c["synthetic"]:
+                    codes.setdefault(c["origin"], ord(c["c"]))  # TeX's arrows start where their tails do
+    return codes
 
 
 def _graphics(page: Any) -> tuple[list[Rect], int]:

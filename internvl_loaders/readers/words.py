@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,12 +13,17 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 from internvl_loaders.content import Span
+from internvl_loaders.readers.symbols import mended
 
 WORD_GAP = 0.15
 """Fraction of the font size from which a gap parts words: in typeset text gaps within a word stay
 under 0.13, those between words are over 0.16."""
 LINE_GAP = 1.0
 """Fraction of the font size from which a gap without a space in it parts lines (columns, cells)."""
+
+_ALEFS = frozenset("اأإآ")
+_COMBINING = "\u02ff"
+"""No combining mark stands before it."""
 
 Axis = Literal["x", "y", "oblique"]
 """Along which text runs; on an oblique line boxes overlap, so only the reader's spaces part words."""
@@ -92,32 +98,50 @@ class Words:
     """
 
     def __init__(self, width: float, height: float) -> None:
-        self.spans: list[Span] = []
+        self._spans: list[Span] = []
         self._width = width
         self._height = height
         self._line = -1
         self._seen: dict[str, list[int]] = {}
+        self._pending: list[Glyph] = []
+        self._axis: Axis = "x"
 
     def add_line(self, glyphs: list[Glyph], axis: Axis) -> None:
-        """Glyphs in reading order; those whose text is in SPACES part words and have no other use."""
+        """Glyphs in reading order; those whose text is in SPACES part words and have no other use.
+
+        A line that begins where the last one stopped goes on with it: readers break lines at
+        superscripts, and where a ligature stands in Arabic.
+        """
+        if self._pending and glyphs and axis == self._axis == "x" and _follows(self._pending[-1], glyphs[0]):
+            self._pending += glyphs
+            return
+        self._flush()
+        self._pending, self._axis = glyphs, axis
+
+    def finish(self) -> list[Span]:
+        self._flush()
+        return self._spans
+
+    def _flush(self) -> None:
+        glyphs, self._pending = self._pending, []
         self._line += 1
-        main = _main(glyphs) if axis == "x" else None
-        for part, wide in _split(glyphs, axis):
+        main = _main(glyphs) if self._axis == "x" else None
+        for part, wide in _split(glyphs, self._axis):
             self._line += wide
             if main:
                 lead = next((i for i, g in enumerate(part) if not _raised(g, *main)), len(part))
                 if lead:
-                    self._add(part[:lead], axis, superscript=True)
+                    self._add(part[:lead], superscript=True)
                 part = [
                     (_SUPERSCRIPTS.get(g[0], g[0]), *g[1:]) if _raised(g, *main) else g for g in part[lead:]
                 ]
             if part:
-                self._add(part, axis)
+                self._add(part)
 
-    def _add(self, part: list[Glyph], axis: Axis, superscript: bool = False) -> None:
+    def _add(self, part: list[Glyph], superscript: bool = False) -> None:
         text = "".join([glyph[0] for glyph in part])
         if not (text.isascii() and text.isprintable()):
-            text = text.translate(_REPAIRS)
+            text = mended(_in_order(text, part).translate(_REPAIRS), part[0][6].font)
         _, x0, y0, x1, y1, _, style = part[0]
         for _, a, b, c, d, _, _ in part:
             if a < x0:
@@ -133,14 +157,15 @@ class Words:
         font, size, bold, italic, mono, hidden = style
         twins = self._seen.setdefault(text, [])
         for i in twins[-50:]:
-            twin = self.spans[i]
+            twin = self._spans[i]
             if abs(twin.x0 - x0) + abs(twin.y0 - y0) < 0.15 * size and twin.hidden == hidden:
                 if not twin.bold and (twin.x0, twin.y0) != (x0, y0):
-                    self.spans[i] = replace(twin, bold=True)
+                    self._spans[i] = replace(twin, bold=True)
                 return
-        twins.append(len(self.spans))
-        line, upright = self._line, axis == "x"
-        self.spans.append(
+        twins.append(len(self._spans))
+        line, upright = self._line, self._axis == "x"
+        mono = mono and text.isascii()  # fonts of ideographs are all of one width
+        self._spans.append(
             Span(text, x0, y0, x1, y1, size, line, font, bold, italic, mono, superscript, upright, hidden)
         )
 
@@ -166,7 +191,7 @@ def _split(glyphs: list[Glyph], axis: Axis) -> Iterator[tuple[list[Glyph], bool]
                         tracking = _tracking(glyphs, axis)
                     ends = ends or gap > (WORD_GAP + tracking) * size
                     column = gap > LINE_GAP * size
-            if ends:
+            if ends and not (glyph[0] > _COMBINING and unicodedata.combining(glyph[0][0])):
                 yield part, wide
                 part = []
                 wide = column
@@ -175,6 +200,22 @@ def _split(glyphs: list[Glyph], axis: Axis) -> Iterator[tuple[list[Glyph], bool]
         space = False
     if part:
         yield part, wide
+
+
+def _in_order(text: str, part: list[Glyph]) -> str:
+    """Arabic lam-alef ligatures, whose letters readers turn round with the rest of the line."""
+    for i, (a, b) in enumerate(pairwise(part)):
+        if b[0] == "ل" and a[0] in _ALEFS and b[1] - 0.1 <= a[1] and a[3] <= b[3] + 0.1:
+            text = text[:i] + b[0] + a[0] + text[i + 2 :]
+    return text
+
+
+def _follows(before: Glyph, after: Glyph) -> bool:
+    """Whether two characters stand beside each other on one line."""
+    height = min(before[4] - before[2], after[4] - after[2])
+    size = max(before[6].size, after[6].size)
+    beside = abs(_gap(before, after, "x")) < 0.5 * size
+    return beside and min(before[4], after[4]) - max(before[2], after[2]) > 0.5 * height
 
 
 def _gap(a: Glyph, b: Glyph, axis: Axis) -> float:

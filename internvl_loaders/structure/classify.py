@@ -26,6 +26,7 @@ _NUMBERED_CJK = re.compile(
     r"|([（(][一二三四五六七八九十]{1,3}[）)])"
 )
 _FOOTNOTE = re.compile(r"(?:\(?\d{1,3}[.)]?|[*†‡§¶]{1,3}|[a-z]\))\s*(?=\S)")
+_WORD = re.compile(r"[^\W\d_]{3}|[\u3040-\u30ff\u3400-\u9fff]{2}")
 _AMOUNT = re.compile(r"[$€£¥₹]\s?\d|\d[.,]\d\d(?!\d)|\d\s?[$€£¥₹]")
 _LABEL = re.compile(r"[^:：]{1,24}[:：]\s*\S.{0,30}|[(（][^()（）]*[)）]")
 _LEADER = re.compile(r"(?:\.\s?){4,}|(?:…\s?){2,}|_{4,}")
@@ -134,6 +135,10 @@ def is_label(text: str) -> bool:
 def has_leader(text: str) -> bool:
     """Dots or a blank line to fill in, as in tables of contents and forms."""
     return _LEADER.search(text) is not None
+
+
+def has_word(text: str) -> bool:
+    return _WORD.search(text) is not None
 
 
 def has_amount(text: str) -> bool:

@@ -15,9 +15,10 @@ _VALUE = re.compile(r"[\d.,:;%/\-+()\s$€£¥₹]*\d[\d.,:;%/\-+()\s$€£¥₹
 
 
 @dataclass(slots=True)
-class _Side:
+class Side:
     """One side of a gutter: its printed rows (top, bottom) and what they look like."""
 
+    lines: Sequence[Line]
     rows: list[tuple[float, float]]
     chars: float
     fill: float
@@ -42,7 +43,10 @@ class _Side:
         )
 
 
-def _side(lines: list[Line]) -> _Side:
+def side_of(lines: Sequence[Line]) -> Side | None:
+    """None if there is no text, only figures or tables."""
+    if not lines:
+        return None
     grouped = rows(lines)
     texts = [" ".join(p.text for p in row) for row in grouped]
     widths = [row[-1].x1 - row[0].x0 for row in grouped]
@@ -52,7 +56,8 @@ def _side(lines: list[Line]) -> _Side:
     steps = [(c + d - a - b) / 2 for (a, b), (c, d) in pairwise(places)]
     text = "".join(texts)
     letters = sum(map(str.isalpha, text))
-    return _Side(
+    return Side(
+        lines=lines,
         rows=places,
         chars=median(map(len, texts)),
         fill=median(widths) / whole if whole > 0 else 1.0,
@@ -63,21 +68,17 @@ def _side(lines: list[Line]) -> _Side:
     )
 
 
-def are_columns(
-    left: Sequence[Line | None], right: Sequence[Line | None], gutter: float, *, written: bool
-) -> bool:
-    """Whether to read all of the left side before the right; a None is a figure or a table.
+def are_columns(a: Side | None, b: Side | None, gutter: float, *, written: bool) -> bool:
+    """Whether to read all of the left side before the right.
 
     `gutter` is in font sizes; `written` tells that lines are ordered as the page was written
     (a text layer) and not just from top to bottom (OCR).
     """
-    first, second = [x for x in left if x], [x for x in right if x]
-    if not first or not second:
+    if a is None or b is None:
         return True
-    a, b = _side(first), _side(second)
     few, many = sorted((a, b), key=lambda s: len(s.rows))
     aligned = _aligned(few, many)
-    switches = _switches(first, second) if written else 0
+    switches = _switches(a.lines, b.lines) if written else 0
     if len(few.rows) == 1:
         return len(many.rows) > 3 and aligned == 0 and few.values == 0
     if a.prose and b.prose:
@@ -94,13 +95,13 @@ def are_columns(
     return a.block and b.block and gutter >= 1.5
 
 
-def _switches(first: list[Line], second: list[Line]) -> int:
+def _switches(first: Sequence[Line], second: Sequence[Line]) -> int:
     """How often the order of writing changes sides."""
     sides = [s for _, s in sorted([(x.order, 0) for x in first] + [(x.order, 1) for x in second])]
     return sum(s != t for s, t in pairwise(sides))
 
 
-def _aligned(few: _Side, many: _Side) -> float:
+def _aligned(few: Side, many: Side) -> float:
     """The share of one side's rows that stand beside one of the other."""
     count = n = 0
     for y0, y1 in few.rows:

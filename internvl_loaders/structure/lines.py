@@ -17,7 +17,8 @@ GAP = 0.9
 class Line:
     """Spans on one baseline in reading order; never empty. Distances in points.
 
-    `order` counts the fragments of a page as its reader gave them.
+    `order` counts the fragments of a page as its reader gave them. `start` and `end` are x0 and
+    x1 along the direction of reading: negated and exchanged once the line is `mirrored`.
     """
 
     def __init__(self, spans: list[Span], order: int = 0) -> None:
@@ -38,7 +39,13 @@ class Line:
             if span.size > size:
                 size = span.size
         self.x0, self.y0, self.x1, self.y1 = x0, y0, x1, y1
+        self.start, self.end = x0, x1
         self.size = size if size > 0 else y1 - y0
+
+    def mirrored(self) -> Line:
+        """As part of a column that is read from right to left."""
+        self.start, self.end = -self.x1, -self.x0
+        return self
 
     @property
     def rect(self) -> Rect:

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import NamedTuple
 
-from internvl_loaders.structure.columns import are_columns
-from internvl_loaders.structure.lines import Line
+from internvl_loaders.structure.columns import are_columns, side_of
+from internvl_loaders.structure.strips import Gap, Item, Strip, common_gaps, gaps_of, strips_of
 
-_SHRINK = 0.25
-"""Share of its height that an item loses at top and at bottom before strips are sought: OCR boxes
-and boxes of tilted lines overlap their neighbours."""
 _LEAST = 0.5
 """The narrowest gap of one strip that counts as a gutter, in font sizes."""
 _LEAST_COMMON = 0.15
@@ -25,22 +21,6 @@ _LEAST_COMMON = 0.15
 _MAX_DEPTH = 12
 _MAX_GUTTERS = 12
 """What has more is a table, if anything."""
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    """A fragment, or a figure or table (`line` None), which is never cut."""
-
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    line: Line | None = None
-    payload: object = None
-
-    @property
-    def middle(self) -> float:
-        return (self.y0 + self.y1) / 2
 
 
 @dataclass(slots=True)
@@ -55,23 +35,6 @@ class _How(NamedTuple):
     size: float
     rtl: bool
     written: bool
-
-
-class Gap(NamedTuple):
-    """A white column; the outer ones of a strip reach to infinity."""
-
-    x0: float
-    x1: float
-
-    @property
-    def inner(self) -> bool:
-        return self.x0 > -inf and self.x1 < inf
-
-
-class Strip(NamedTuple):
-    items: list[Item]
-    y0: float
-    y1: float
 
 
 @dataclass(slots=True)
@@ -107,7 +70,7 @@ def _cut(items: list[Item], how: _How, depth: int) -> list[Leaf]:
         else:
             found.append(leaf)
 
-    for band in _bands(_strips(items), how.size):
+    for band in _bands(strips_of(items), how.size):
         for part, columns in _columns_of_parts(band, how):
             if columns:
                 for column in reversed(columns) if how.rtl else columns:
@@ -135,7 +98,7 @@ def _columns_of_parts(band: Band, how: _How) -> list[tuple[Band, list[list[Item]
     if len(parts) == 1:
         return [(band, [])]
     for part in parts:
-        part.gaps = _gaps(part.items, _LEAST_COMMON * how.size)
+        part.gaps = gaps_of(part.items, _LEAST_COMMON * how.size)
     return [(part, _columns(part, how)) for part in parts]
 
 
@@ -149,100 +112,25 @@ def _columns(band: Band, how: _How) -> list[list[Item]]:
     for item in band.items:
         middle = (item.x0 + item.x1) / 2
         cells[sum(middle > g.x0 for g in gutters)].append(item)
+    sides = [side_of([i.line for i in cell if i.line]) for cell in cells]
     columns = [cells[0]]
-    for gutter, cell in zip(gutters, cells[1:], strict=True):
-        if are_columns(
-            [i.line for i in columns[-1]],
-            [i.line for i in cell],
-            (gutter.x1 - gutter.x0) / how.size,
-            written=how.written,
-        ):
-            columns.append(cell)
+    for n, gutter in enumerate(gutters):
+        width = (gutter.x1 - gutter.x0) / how.size
+        if are_columns(sides[n], sides[n + 1], width, written=how.written):
+            columns.append(cells[n + 1])
         else:
-            columns[-1] = columns[-1] + cell
+            columns[-1] = columns[-1] + cells[n + 1]
     return columns if len(columns) > 1 else []
-
-
-def _strips(items: list[Item]) -> list[Strip]:
-    """Items grouped by shared height, top to bottom."""
-    spans = []
-    for item in items:
-        shrink = _SHRINK * (item.y1 - item.y0) if item.line else 0.0
-        spans.append((item.y0 + shrink, item.y1 - shrink, item))
-    spans.sort(key=lambda s: s[:2])
-    strips: list[Strip] = []
-    group: list[Item] = []
-    y0, y1 = spans[0][:2]
-    for top, bottom, item in spans:
-        if top >= y1 and group:
-            strips.append(Strip(group, y0, y1))
-            group, y0 = [], top
-        group.append(item)
-        y1 = max(y1, bottom)
-    return _zipped([*strips, Strip(group, y0, y1)])
-
-
-def _zipped(strips: list[Strip]) -> list[Strip]:
-    """Three and more strips in turns left and right that touch in height made one: the lines of
-    two columns whose baselines lie half a line apart."""
-    runs: list[list[Strip]] = []
-    for strip in strips:
-        if runs and _in_turn(runs[-1][-1], strip):
-            runs[-1].append(strip)
-        else:
-            runs.append([strip])
-    zipped: list[Strip] = []
-    for run in runs:
-        if len(run) > 2:
-            zipped.append(Strip([i for s in run for i in s.items], run[0].y0, max(s.y1 for s in run)))
-        else:
-            zipped += run
-    return zipped
-
-
-def _in_turn(above: Strip, below: Strip) -> bool:
-    """Apart in x, not in y."""
-    left, right = sorted((above.items, below.items), key=lambda items: min(i.x0 for i in items))
-    if max(i.x1 for i in left) > min(i.x0 for i in right):
-        return False
-    overlap = max(i.y1 for i in above.items) - min(i.y0 for i in below.items)
-    return overlap > 0.2 * min(i.y1 - i.y0 for i in below.items)
-
-
-def _gaps(items: Sequence[Item], least: float) -> list[Gap]:
-    """The white columns beside and among the items, left to right, at least so wide."""
-    gaps: list[Gap] = []
-    right = -inf
-    for item in sorted(items, key=lambda i: i.x0):
-        if item.x0 - right >= least:
-            gaps.append(Gap(right, item.x0))
-        right = max(right, item.x1)
-    return [*gaps, Gap(right, inf)]
-
-
-def _common(some: list[Gap], others: list[Gap], least: float) -> list[Gap]:
-    """What two lists of gaps share."""
-    common: list[Gap] = []
-    i = j = 0
-    while i < len(some) and j < len(others):
-        x0, x1 = max(some[i].x0, others[j].x0), min(some[i].x1, others[j].x1)
-        if x1 - x0 >= least:
-            common.append(Gap(x0, x1))
-        if some[i].x1 < others[j].x1:
-            i += 1
-        else:
-            j += 1
-    return common
 
 
 def _bands(strips: list[Strip], size: float) -> list[Band]:
     """Maximal runs of strips with a common gutter, and the runs without one between them."""
     bands: list[Band] = []
     for strip in strips:
-        gaps = _gaps(strip.items, _LEAST * size)
+        gaps = gaps_of(strip.items, _LEAST * size)
         last = bands[-1] if bands else None
         if last and last.gaps:
-            common = _common(last.gaps, gaps, _LEAST_COMMON * size)
+            common = common_gaps(last.gaps, gaps, _LEAST_COMMON * size)
             kept = sum(g.inner for g in common)
             lost = sum(g.inner for g in last.gaps) - kept
             if kept and not (lost and strip.y0 - last.strips[-1].y1 > size):
@@ -286,7 +174,7 @@ def _absorb(above: Band, band: Band, size: float) -> None:
         edge = min(g.x1 for g in band.gaps if g.inner) - 0.3 * size
         if any(i.x0 < edge for i in strip.items) or band.strips[0].y0 - strip.y1 > 2 * size:
             return
-        common = _common(band.gaps, _gaps(strip.items, _LEAST * size), _LEAST_COMMON * size)
+        common = common_gaps(band.gaps, gaps_of(strip.items, _LEAST * size), _LEAST_COMMON * size)
         if not any(g.inner for g in common):
             return
         band.strips.insert(0, above.strips.pop())

@@ -10,11 +10,13 @@ from internvl_loaders.document import Block, BlockType, Box, Word
 from internvl_loaders.structure.figures import Figure, find_figures
 from internvl_loaders.structure.furniture import find_furniture
 from internvl_loaders.structure.lines import Line, fragments, with_initials
-from internvl_loaders.structure.order import Item, reading_order
-from internvl_loaders.structure.paragraphs import Column, Draft, Style, drafts
+from internvl_loaders.structure.measure import Column, Style, style_of
+from internvl_loaders.structure.order import reading_order
+from internvl_loaders.structure.paragraphs import Draft, drafts
 from internvl_loaders.structure.roles import assign
 from internvl_loaders.structure.rows import printed_lines
 from internvl_loaders.structure.script import is_rtl
+from internvl_loaders.structure.strips import Item
 from internvl_loaders.structure.tables import FoundTable, find_tables
 from internvl_loaders.structure.turned import direction_of, turned, turned_back
 
@@ -31,55 +33,42 @@ def structure(content: Content, *, words: bool = False, neighbours: Sequence[Con
     rest = [s for i, s in enumerate(content.spans) if i not in consumed and s.text.strip()]
     upright = [s for s in rest if s.upright]
     sideways = [s for s in rest if not s.upright]
-    elements = _elements(content, upright, tables, neighbours)
-    blocks = _blocks(elements, content, words)
+    blocks = _blocks(_elements(content, upright, tables, neighbours), content, words)
     if not sideways:
         return blocks
-    direction = direction_of(sideways)
-    side = turned(sideways, content.width, content.height, direction)
-    turned_blocks = [
-        block.model_copy(
+    other = _sideways(sideways, content, words)
+    return other + blocks if _chars(sideways) > _chars(upright) else blocks + other
+
+
+def _sideways(spans: list[Span], content: Content, words: bool) -> list[Block]:
+    """Text that runs up or down, laid out on a page turned for it."""
+    direction = direction_of(spans)
+    page = turned(spans, content.width, content.height, direction)
+
+    def back(box: Box | None) -> Box | None:
+        return box and turned_back(box, direction)
+
+    return [
+        b.model_copy(
             update={
-                "box": turned_back(block.box, direction) if block.box else None,
-                "words": tuple(
-                    w.model_copy(update={"box": turned_back(w.box, direction)}) for w in block.words
-                ),
+                "box": back(b.box),
+                "words": tuple(w.model_copy(update={"box": back(w.box)}) for w in b.words),
             }
         )
-        for block in _blocks(_elements(side, side.spans, [], ()), side, words)
+        for b in _blocks(_elements(page, page.spans, [], ()), page, words)
     ]
-    return turned_blocks + blocks if _chars(sideways) > _chars(upright) else blocks + turned_blocks
 
 
 def _chars(spans: Iterable[Span]) -> int:
     return sum(len(s.text) for s in spans)
 
 
-def _style(spans: Sequence[Span]) -> Style:
-    """The body font is the largest of those that fill much of the page: notes may outnumber it."""
-    sizes: Counter[float] = Counter()
-    fonts: Counter[str] = Counter()
-    mono = 0
-    for span in spans:
-        fonts[span.font] += len(span.text)
-        sizes[round(2 * (span.size or span.y1 - span.y0)) / 2] += len(span.text)
-        mono += len(span.text) if span.mono else 0
-    most = max(sizes.values(), default=0)
-    size = max((s for s in sizes if 2 * sizes[s] >= most), default=0.0)
-    return Style(
-        size=max(size, 1.0),
-        font=max(fonts, key=lambda f: fonts[f], default=""),
-        noisy=any(s.confidence is not None for s in spans),
-        typed=mono > 0.6 * sum(sizes.values()),
-    )
-
-
 def _elements(
     content: Content, spans: Sequence[Span], tables: Sequence[FoundTable], neighbours: Sequence[Content]
 ) -> list[Element]:
     """The page's elements in reading order, running heads first and feet last."""
-    style = _style([s for s in content.spans if s.upright])
-    if tables and _chars(spans) > 60 and (prose := _style(spans)).size > style.size:
+    style = style_of([s for s in content.spans if s.upright])
+    if tables and _chars(spans) > 60 and (prose := style_of(spans)).size > style.size:
         style = prose
     furniture = find_furniture(content, spans, style.size, [t.rect for t in tables], neighbours)
     taken = {id(s) for line in (*furniture.head, *furniture.foot) for s in line.spans}
@@ -91,8 +80,12 @@ def _elements(
     rtl = is_rtl("".join(s.text for s in spans))
     body = list(_flow(items, style, rtl))
     assign(body, content, style, [*(t.rect for t in tables), *(f.rect for f in figures)], neighbours)
-    head: list[Element] = [Draft("header", [line]) for line in furniture.head]
-    return [*head, *body, *(Draft("footer", [line]) for line in furniture.foot)]
+    elements: list[Element] = [Draft("header", [line]) for line in furniture.head]
+    for element in body:
+        elements.append(element)
+        if isinstance(element, Figure):  # its labels are neither headings nor notes
+            elements += _flow(_items(element.lines, style), style, rtl)
+    return [*elements, *(Draft("footer", [line]) for line in furniture.foot)]
 
 
 def _items(parts: Iterable[Line], style: Style) -> list[Item]:
@@ -104,6 +97,8 @@ def _items(parts: Iterable[Line], style: Style) -> list[Item]:
 def _flow(items: list[Item], style: Style, rtl: bool) -> Iterator[Element]:
     for leaf in reading_order(items, style.size, rtl=rtl, written=not style.noisy):
         lines = printed_lines([i.line for i in leaf.items if i.line], written=not style.noisy)
+        if rtl:
+            lines = [line.mirrored() for line in lines]
         column = Column(lines, style) if lines else None
         done = 0
         for item in sorted((i for i in leaf.items if not i.line), key=lambda i: i.y0):
@@ -113,10 +108,7 @@ def _flow(items: list[Item], style: Style, rtl: bool) -> Iterator[Element]:
             if column:
                 yield from drafts(lines[done:upto], column)
             done = upto
-            if isinstance(item.payload, Figure):
-                yield item.payload
-                yield from _flow(_items(item.payload.lines, style), style, rtl)
-            elif isinstance(item.payload, FoundTable):
+            if isinstance(item.payload, Figure | FoundTable):
                 yield item.payload
         if column:
             yield from drafts(lines[done:], column)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from internvl_loaders.content import Content, Rect, Rule
 from internvl_loaders.structure import classify
-from internvl_loaders.structure.paragraphs import Draft, Style, is_row
+from internvl_loaders.structure.measure import Style, is_row
+from internvl_loaders.structure.paragraphs import Draft
 
 _ENDS = ".:。："
 """What a heading in the size of the body never ends in."""
@@ -91,7 +92,7 @@ def _heads(draft: Draft, text: str, followed: bool, style: Style, bold_tells: bo
         return False
     if draft.marker and not (draft.marker.counted and classify.is_numbered(lines[0].text)):
         return False
-    if sum(map(str.isalpha, text)) < 2 or classify.has_amount(text):
+    if not classify.has_word(text) or classify.has_amount(text):
         return False
     if any(is_row(line) for line in lines) and not classify.is_numbered(lines[0].text):
         return False
@@ -109,7 +110,7 @@ def _heads(draft: Draft, text: str, followed: bool, style: Style, bold_tells: bo
     capitals = text.isupper() and all(line.font != style.font for line in lines)
     if not (capitals or all(line.bold for line in lines)):
         return False
-    if ratio < 0.95 or len(lines) > 2 or text[-1] in _ENDS or classify.is_label(text):
+    if ratio < 0.88 or len(lines) > 2 or text[-1] in _ENDS or classify.is_label(text):
         return False
     return len(text) <= 120 and (not draft.marker or ratio > 1)
 

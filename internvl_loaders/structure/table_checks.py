@@ -89,7 +89,7 @@ def _ruled(grid: Grid, density: float) -> float:
     plain = sum(p.row_span == p.col_span == 1 for p in filled)
     if density < 0.4 or plain < 4 or plain * 2 < len(filled):
         return 0.0
-    if _is_formula(grid) and len(filled) < 12:
+    if density < 0.9 and len(filled) < 12 and _is_formula(grid):
         return 0.0
     return min(0.6 + 0.4 * density, 1.0)
 

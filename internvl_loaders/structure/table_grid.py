@@ -34,8 +34,8 @@ class Grid:
     places: list[Place]
     header: int
     ruled: bool
-    leaders: list[int] = field(default_factory=list)
-    """Spans of dotted leaders: consumed, but no text."""
+    leaders: list[Word] = field(default_factory=list)
+    """Dotted leaders: consumed, but no text."""
     framed: bool = False
     """Rules stand above and below the headings and at the end."""
 

@@ -90,7 +90,7 @@ def _flush(run: list[Rule], words: Sequence[Word], across: Sequence[Rule], regio
             last = _grow(near, begin)
     if is_data(near[first]):
         first = _headings(near, first, last, (), 0)
-    inside = [w for row in near[first:last] for w in row.line.words]
+    inside = [w for row in near[first:last] for w in row.words]
     box = bounds(inside)
     rect = Rect(rect.x0, min(rect.y0, box.y0), rect.x1, max(rect.y1, box.y1))
     regions.append(Region(rect, inside, rules_in(across, rect)))
@@ -143,7 +143,7 @@ def run_regions(words: Sequence[Word], across: Sequence[Rule]) -> list[Region]:
             i += 1
             continue
         start = _headings(rows, i, end, across, done)
-        inside = [w for row in rows[start:end] for w in row.line.words]
+        inside = [w for row in rows[start:end] for w in row.words]
         rect = bounds(inside)
         em = rows[i].line.em
         around = Rect(rect.x0 - em, rect.y0 - em, rect.x1 + em, rect.y1 + em)

@@ -46,7 +46,7 @@ def lattice_grid(lattice: Lattice, words: Sequence[Word]) -> Grid | None:
         for r in range(p.row, p.row + p.row_span)
         for c in range(p.col, p.col + p.col_span)
     }
-    leaders: list[int] = []
+    leaders: list[Word] = []
     for line in lines_of(inside):
         leaders += line.leaders
         for w in line.words:

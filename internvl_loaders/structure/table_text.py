@@ -43,12 +43,12 @@ class Word(NamedTuple):
 
 @dataclass(slots=True)
 class Line:
-    """Words on one baseline, left to right. `leaders`: spans of dotted leaders left out of it."""
+    """Words on one baseline, left to right; dotted leaders are kept apart."""
 
     words: list[Word]
     y0: float
     y1: float
-    leaders: list[int]
+    leaders: list[Word]
 
     @property
     def x0(self) -> float:
@@ -97,6 +97,11 @@ class Row:
     @property
     def text(self) -> str:
         return " ".join(w.text for w in self.line.words)
+
+    @property
+    def words(self) -> list[Word]:
+        """With dotted leaders."""
+        return [*self.line.words, *self.line.leaders]
 
 
 def words_of(content: Content) -> list[Word]:
@@ -163,14 +168,13 @@ def _drop_leaders(line: Line) -> None:
             or (0 < i < len(dots) - 1 and dots[i - 1] and dots[i + 1])
         )
         if run or _LEADER.fullmatch(word.text):
-            line.leaders.append(word.span)
+            line.leaders.append(word)
             continue
         tail = _TAIL.search(word.text)
         if tail:
             text = word.text[: tail.start()]
             width = (word.x1 - word.x0) * len(text) / len(word.text)
             word = word._replace(text=text, x1=word.x0 + width)
-            line.leaders.append(word.span)
         kept.append(word)
     line.words = kept
 
@@ -219,7 +223,7 @@ def word_gap(lines: Iterable[Line]) -> float:
         (b.x0 - a.x1) / a.em
         for line in lines
         for a, b in pairwise(line.words)
-        if 0 < b.x0 - a.x1 < 0.6 * a.em
+        if 0 < b.x0 - a.x1 < 0.6 * a.em and not (is_value(a.text) and is_value(b.text))
     ]
     return median(gaps) if len(gaps) >= 5 else 0.3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -29,7 +30,10 @@ RULES_COUNT = 0.15
 
 @dataclass(frozen=True)
 class FoundTable:
-    """A table on a page; `spans` are the indexes into `Content.spans` of the words in its cells."""
+    """A table on a page; `spans` are the indexes into `Content.spans` of what its cells hold.
+
+    No two tables share a span. `confidence` is 0 to 1.
+    """
 
     rect: Rect
     table: Table
@@ -50,27 +54,29 @@ def find_tables(content: Content) -> list[FoundTable]:
     loose = [r for r in across if r not in used]
     stacked = [_judged(_open(region), RULES_COUNT) for region in stacked_regions(page.free, loose)]
     runs = [_judged(_open(region)) for region in run_regions(page.free, loose)]
-    before = len(page.found)
-    for judged in sorted([*stacked, *runs], key=lambda j: j.rank, reverse=True):
+    before = len(page.taken)
+    for judged in sorted((j for j in (*stacked, *runs) if j), key=lambda j: j.rank, reverse=True):
         page.take(judged, PLAUSIBLE)
-    if len(page.found) > before:  # where a part of a run is taken, the rest may be a table
+    if len(page.taken) > before:  # where a part of a run is taken, the rest may be a table
         for region in run_regions(page.free, loose):
             page.take(_judged(_open(region)), PLAUSIBLE)
-    for judged in stacked:
-        page.take(judged, PLAUSIBLE_BETWEEN_RULES)
-    return sorted(page.found, key=lambda t: (t.rect.y0, t.rect.x0))
+    for between in stacked:
+        page.take(between, PLAUSIBLE_BETWEEN_RULES)
+    partial = page.partial()
+    found = [_found(judged, content, partial) for judged in page.taken]
+    return sorted((t for t in found if t is not None), key=lambda t: (t.rect.y0, t.rect.x0))
 
 
 @dataclass(frozen=True)
 class _Judged:
-    grid: Grid | None
+    grid: Grid
     score: float
     rank: float
 
 
-def _judged(grid: Grid | None, bonus: float = 0.0) -> _Judged:
+def _judged(grid: Grid | None, bonus: float = 0.0) -> _Judged | None:
     if grid is None:
-        return _Judged(None, 0.0, 0.0)
+        return None
     grid = trimmed(grid)
     score = plausibility(grid)
     return _Judged(grid, score, score + bonus)
@@ -80,22 +86,26 @@ class _Page:
     """The tables found so far and the words they leave free."""
 
     def __init__(self, content: Content) -> None:
-        self.content = content
-        self.found: list[FoundTable] = []
         self.free = words_of(content)
-        self._taken: set[int] = set()
+        self.taken: list[_Judged] = []
+        self._left = Counter(w.span for w in self.free)
+        self._keys: set[tuple[int, float]] = set()
 
-    def take(self, judged: _Judged, least: float) -> bool:
-        grid = judged.grid
-        if grid is None or judged.score < least:
+    def take(self, judged: _Judged | None, least: float) -> bool:
+        if judged is None or judged.score < least:
             return False
-        table = _found(grid, self.content, judged.score)
-        if not self._taken.isdisjoint(table.spans):
+        keys = {(w.span, w.x0) for w in (*judged.grid.words(), *judged.grid.leaders)}
+        if not self._keys.isdisjoint(keys):
             return False
-        self.found.append(table)
-        self._taken |= table.spans
-        self.free = [w for w in self.free if w.span not in table.spans]
+        self.taken.append(judged)
+        self._keys |= keys
+        self._left.subtract(span for span, _ in keys)
+        self.free = [w for w in self.free if (w.span, w.x0) not in self._keys]
         return True
+
+    def partial(self) -> set[int]:
+        """Spans of which a part is in no table: as a whole they stay outside."""
+        return {span for span, _ in self._keys if self._left[span] > 0}
 
 
 def _open(region: Region) -> Grid | None:
@@ -106,12 +116,16 @@ def _area(rect: Rect) -> float:
     return (rect.x1 - rect.x0) * (rect.y1 - rect.y0)
 
 
-def _found(grid: Grid, content: Content, score: float) -> FoundTable:
+def _found(judged: _Judged, content: Content, partial: set[int]) -> FoundTable | None:
+    grid = judged.grid
+    for place in grid.places:
+        place.words = [w for w in place.words if w.span not in partial]
+    words = grid.words()
+    if not words:
+        return None
     cells = []
-    spans: set[int] = set(grid.leaders)
     for place in sorted(grid.filled(), key=lambda p: (p.row, p.col)):
         r = bounds(place.words)
-        spans |= {w.span for w in place.words}
         cells.append(
             Cell(
                 row=place.row,
@@ -120,14 +134,14 @@ def _found(grid: Grid, content: Content, score: float) -> FoundTable:
                 col_span=place.col_span,
                 text=_text(place.words, content),
                 header=place.row < grid.header,
-                box=Box.of(*r, width=content.width, height=content.height),
+                box=Box.of(*r, content.width or 1.0, content.height or 1.0),
             )
         )
     return FoundTable(
-        rect=bounds(grid.words()),
+        rect=bounds(words),
         table=Table(rows=grid.rows, cols=grid.cols, cells=tuple(cells)),
-        spans=frozenset(spans),
-        confidence=round(score, 3),
+        spans=frozenset(w.span for w in words) | {w.span for w in grid.leaders if w.span not in partial},
+        confidence=round(judged.score, 3),
     )
 
 

@@ -1,5 +1,7 @@
 """What the pieces of a page are: paragraphs, headings, lists, captions, running lines, notes, code."""
 
+from dataclasses import replace
+
 import pytest
 from typeset import PROSE, Setter
 
@@ -69,6 +71,19 @@ def test_words_broken_at_line_ends_are_joined():
     assert block.text == "A sentence with a word that is hyphenated in its middle as it often happens"
 
 
+def test_right_to_left_paragraphs_begin_at_the_right():
+    page = Setter()
+    for n, (width, mark) in enumerate(
+        [(480, ","), (500, ","), (200, "."), (480, ","), (500, ","), (150, ".")]
+    ):
+        text = "שלום" * (width // 20 - 1) + mark
+        right = 535 if n % 3 == 0 else 550
+        page.line(text, right - width, 60 + 12 * n)
+        last = page.content.spans[-1]
+        page.content.spans[-1] = replace(last, x1=float(right))
+    assert [b.text.count(",") for b in structure(page.content)] == [2, 2]
+
+
 def test_superscripts_stay_with_their_word():
     page = Setter()
     end = page.line("energy is mc", 50, 60)
@@ -109,7 +124,9 @@ def test_levels_are_ranked_over_the_neighbours_too():
     assert structure(page.content, neighbours=[other.content])[0].level == 2
 
 
-@pytest.mark.parametrize("text", ["TOTAL $821.14", "Customer: 4711", "(in thousands)", "No sentence is one.", "4711 - 17"])
+@pytest.mark.parametrize(
+    "text", ["TOTAL $821.14", "Customer: 4711", "(in thousands)", "No sentence is one.", "4711 - 17"]
+)
 def test_what_is_bold_is_not_always_a_heading(text):
     page = Setter()
     page.line(text, 50, 60, bold=True)
@@ -130,14 +147,23 @@ def test_ocr_heights_vary_without_making_headings():
 def test_lists_nest_by_indent_and_join_their_lines():
     page = Setter()
     page.prose(PROSE, 50, 60, 500)
-    for n, (x, text) in enumerate([(60, "• fruit"), (80, "– apples"), (80, "– pears, which"), (60, "• bread")]):
+    for n, (x, text) in enumerate(
+        [(60, "• fruit"), (80, "– apples"), (80, "– pears, which"), (60, "• bread")]
+    ):
         page.line(text, x, 110 + 14 * n + 12 * (n == 3))
     page.line("are green", 87.5, 110 + 14 * 2 + 12)
     found = [(b.marker, b.level, b.text) for b in structure(page.content) if b.type == "list_item"]
-    assert found == [("•", 0, "fruit"), ("–", 1, "apples"), ("–", 1, "pears, which\nare green"), ("•", 0, "bread")]
+    assert found == [
+        ("•", 0, "fruit"),
+        ("–", 1, "apples"),
+        ("–", 1, "pears, which\nare green"),
+        ("•", 0, "bread"),
+    ]
 
 
-@pytest.mark.parametrize("markers", ["1. 2. 3.", "a) b) c)", "(i) (ii) (iii)", "7. 8. 9.", "A. B. C.", "[1] [2] [3]"])
+@pytest.mark.parametrize(
+    "markers", ["1. 2. 3.", "a) b) c)", "(i) (ii) (iii)", "7. 8. 9.", "A. B. C.", "[1] [2] [3]"]
+)
 def test_counted_lists(markers):
     page = Setter()
     for n, marker in enumerate(markers.split()):
@@ -156,7 +182,9 @@ def test_a_bullet_with_a_wrong_character_is_a_bullet():
     page = Setter()
     for n in range(2):
         page.line("ｲ", 50, 60 + 14 * n, font="Odd")
-        page.content.spans[-1] = page.content.spans[-1].__class__("ｲ", 50, 60 + 14 * n, 55, 70 + 14 * n, 10, n, "Odd")
+        page.content.spans[-1] = page.content.spans[-1].__class__(
+            "ｲ", 50, 60 + 14 * n, 55, 70 + 14 * n, 10, n, "Odd"
+        )
         for word, x in (("an", 62), ("item", 75)):
             page.content.spans.append(Span(word, x, 60 + 14 * n, x + 10, 70 + 14 * n, 10, n, "Body"))
     assert kinds(structure(page.content)) == [("list_item", "an item")] * 2
@@ -189,7 +217,9 @@ def test_code_keeps_lines_indents_and_blank_lines():
         number = 100 + n
         x = 50 + indent * 5.0
         for word in text.split():
-            page.content.spans.append(Span(word, x, 150 + 12 * n, x + 5 * len(word), 160 + 12 * n, 10, number, mono=True))
+            page.content.spans.append(
+                Span(word, x, 150 + 12 * n, x + 5 * len(word), 160 + 12 * n, 10, number, mono=True)
+            )
             x += 5 * len(word) + 5
     assert kinds(structure(page.content))[1] == ("code", "def f(x):\n    return x\n\nf(1)")
 
@@ -203,15 +233,16 @@ def test_a_typewritten_page_is_not_code():
 # Running lines
 
 
-def test_page_numbers_and_running_heads():
-    blocks = structure(book_page("— 17 —", "17      THE RIVER").content)
-    assert [b.type for b in blocks] == ["header", "paragraph", "footer"] or blocks[0].type == "paragraph"
+@pytest.mark.parametrize("number", ["17", "— 17 —", "xvii", "Page 17 of 203", "17/203", "第 17 页"])
+def test_page_numbers(number):
+    assert kinds(structure(book_page(number).content))[1:] == [("footer", number)]
+
+
+def test_a_running_head_with_a_page_number():
     page = book_page()
     page.line("16", 50, 30)
     page.line("THE RIVER", 300, 30)
-    blocks = structure(page.content)
-    assert kinds(blocks)[0] == ("header", "16 THE RIVER")
-    assert kinds(blocks)[-1] == ("footer", "17")
+    assert kinds(structure(page.content))[0] == ("header", "16 THE RIVER")
 
 
 def test_what_neighbours_repeat_is_a_running_line():
@@ -237,11 +268,21 @@ def test_a_page_of_running_lines_alone_is_text():
 
 
 def test_box_confidence_and_words():
-    content = Content(200, 100, [Span("two", 20, 10, 50, 20, 10, 0, confidence=0.8), Span("words", 55, 10, 100, 20, 10, 0, confidence=0.6)])
+    content = Content(
+        200,
+        100,
+        [
+            Span("two", 20, 10, 50, 20, 10, 0, confidence=0.8),
+            Span("words", 55, 10, 100, 20, 10, 0, confidence=0.6),
+        ],
+    )
     (block,) = structure(content, words=True)
     assert str(block.box) == "0.1,0.1,0.5,0.2"
     assert block.confidence == pytest.approx(0.7)
-    assert [(w.text, str(w.box)) for w in block.words] == [("two", "0.1,0.1,0.25,0.2"), ("words", "0.275,0.1,0.5,0.2")]
+    assert [(w.text, str(w.box)) for w in block.words] == [
+        ("two", "0.1,0.1,0.25,0.2"),
+        ("words", "0.275,0.1,0.5,0.2"),
+    ]
     assert structure(content)[0].words == ()
 
 

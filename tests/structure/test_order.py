@@ -106,7 +106,13 @@ def test_an_ocr_line_across_a_narrow_gutter_is_cut():
 
 def test_a_receipt_is_read_row_by_row():
     page = Setter(300, 500, ocr=True)
-    rows = [("Coffee beans", "12.50"), ("Milk", "1.19"), ("Rye bread", "3.40"), ("TOTAL", "17.09"), ("Cash", "20.00")]
+    rows = [
+        ("Coffee beans", "12.50"),
+        ("Milk", "1.19"),
+        ("Rye bread", "3.40"),
+        ("TOTAL", "17.09"),
+        ("Cash", "20.00"),
+    ]
     for n, (label, value) in enumerate(rows):
         page.line(label, 20, 40 + 14 * n)
         page.line(value, 240, 41 + 14 * n)
@@ -116,7 +122,12 @@ def test_a_receipt_is_read_row_by_row():
 
 def test_labels_and_values_of_a_form_are_joined():
     page = Setter()
-    rows = [("Invoice number:", "A 4711"), ("Customer:", "Miller and Sons"), ("Due:", "on receipt"), ("Ref:", "none")]
+    rows = [
+        ("Invoice number:", "A 4711"),
+        ("Customer:", "Miller and Sons"),
+        ("Due:", "on receipt"),
+        ("Ref:", "none"),
+    ]
     for n, (label, value) in enumerate(rows):
         page.line(label, 50, 60 + 14 * n)
         page.line(value, 200, 60 + 14 * n)
@@ -151,7 +162,14 @@ def test_right_to_left_words_and_columns():
 def test_a_formula_keeps_the_order_it_was_written_in():
     page = Setter()
     page.line("thus", 50, 100)
-    for text, x, y in (("(", 80, 98), ("n", 88, 92), ("k", 88, 106), (")", 96, 98), ("=", 110, 98), ("m", 122, 98)):
+    for text, x, y in (
+        ("(", 80, 98),
+        ("n", 88, 92),
+        ("k", 88, 106),
+        (")", 96, 98),
+        ("=", 110, 98),
+        ("m", 122, 98),
+    ):
         page.line(text, x, y, 14 if text in "()" else 10)
     (block,) = structure(page.content)
     assert block.text.replace(" ", "") == "thus(nk)=m"
@@ -202,4 +220,6 @@ def test_upright_columns_of_chinese_run_from_right_to_left():
         page.line(text, 300 - 20 * n, 60)
         last = page.content.spans[-1]
         page.content.spans[-1] = replace(last, x1=last.x0 + 14, y1=140, size=14, upright=False)
-    assert "".join(b.text for b in structure(page.content)).replace("\n", "") == "春眠不覺曉處處聞啼鳥夜來風雨聲"
+    assert (
+        "".join(b.text for b in structure(page.content)).replace("\n", "") == "春眠不覺曉處處聞啼鳥夜來風雨聲"
+    )

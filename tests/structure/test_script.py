@@ -50,7 +50,10 @@ def test_pieces_of_several_lines_are_apart_if_a_gap_shows():
 
 
 def test_chinese_has_no_spaces_unless_the_gap_is_wide():
-    assert join_spans(spans(("平", 0, 10), ("成", 11, 21), ("2", 22, 27), ("6", 27, 32), ("年", 33, 43))) == "平成26年"
+    assert (
+        join_spans(spans(("平", 0, 10), ("成", 11, 21), ("2", 22, 27), ("6", 27, 32), ("年", 33, 43)))
+        == "平成26年"
+    )
     assert join_spans(spans(("甲", 0, 10), ("乙", 25, 35))) == "甲 乙"
 
 

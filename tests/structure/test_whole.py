@@ -14,7 +14,24 @@ LOOSE = set("-\u2010\u00ad")
 
 texts = st.one_of(
     st.text("abcXYZ019.,:-()•*$ßé", min_size=1, max_size=12),
-    st.sampled_from(["1.", "a)", "(ii)", "•", "[3]", "Table", "Figure", "1:", "17", "漢字", "かな", "שלום", "hy-", "soft\u00ad"]),
+    st.sampled_from(
+        [
+            "1.",
+            "a)",
+            "(ii)",
+            "•",
+            "[3]",
+            "Table",
+            "Figure",
+            "1:",
+            "17",
+            "漢字",
+            "かな",
+            "שלום",
+            "hy-",
+            "soft\u00ad",
+        ]
+    ),
 )
 coordinates = st.floats(-20, 620, allow_nan=False, width=32)
 
@@ -42,7 +59,9 @@ def contents(draw):
                 confidence=0.5 if ocr else None,
             )
         )
-    rects = st.lists(st.builds(lambda x, y: Rect(x, y, x + 150, y + 90), coordinates, coordinates), max_size=3)
+    rects = st.lists(
+        st.builds(lambda x, y: Rect(x, y, x + 150, y + 90), coordinates, coordinates), max_size=3
+    )
     rules = st.lists(st.builds(lambda x, y: Rule(x, y, x + 200, y), coordinates, coordinates), max_size=3)
     return Content(600, 600, spans, draw(rules), draw(rects))
 

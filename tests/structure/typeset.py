@@ -6,7 +6,12 @@ from itertools import count
 
 from internvl_loaders.content import Content, Span
 
-PROSE = ["the", "river", "that", "runs", "below", "the", "old", "town", "carries", "timber", "from", "the", "northern", "woods", "and", "every", "spring", "its", "water", "rises", "over", "the", "meadows", "so", "that", "people", "who", "live", "near", "the", "bridge", "move", "their", "cattle", "to", "higher", "ground", "where", "they", "stay", "until", "summer", "has", "come", "and", "all", "the", "fields", "are", "dry", "again", "as", "before"]
+_STORY = """
+the river that runs below the old town carries timber from the northern woods and every spring its
+water rises over the meadows so that people who live near the bridge move their cattle to higher
+ground where they stay until summer has come and all the fields are dry again as before
+"""
+PROSE = _STORY.split()
 
 
 class Setter:
@@ -30,7 +35,14 @@ class Setter:
         return x - size / 4
 
     def prose(
-        self, words: list[str], x: float, y: float, width: float, size: float = 10, leading: float = 12, **style: object
+        self,
+        words: list[str],
+        x: float,
+        y: float,
+        width: float,
+        size: float = 10,
+        leading: float = 12,
+        **style: object,
     ) -> float:
         """Words broken into lines of at most `width`; returns the top of the next line."""
         row: list[str] = []

@@ -1,0 +1,181 @@
+"""Page image to text with PP-OCR: found, turned upright, straightened, read line by line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.structure.script import is_cjk
+from internvl_loaders.transcribe import Reading
+from internvl_loaders.transcribe.orientation import (
+    find_rotation,
+    find_skew,
+    mean_confidence,
+    running_down,
+    sides,
+    straighten,
+    turn,
+)
+from internvl_loaders.transcribe.ppocr import PPOCR, Line, cut_out
+from internvl_loaders.transcribe.ruling import find_figures, find_rules
+from internvl_loaders.transcribe.words import words
+
+if TYPE_CHECKING:
+    import PIL.Image
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+_SIDE, _ASPECT = 1280, 2.5
+"""Pixels of the longer side at which text is looked for, and the aspect beyond which the shorter counts."""
+_SMALL, _WANTED, _GROWTH = 14.0, 30.0, 3.0
+"""Line heights in pixels: under the first, text is looked for again at about the second, so often larger."""
+_PIXELS = 4_000_000
+"""Most pixels of an enlarged search."""
+_LEAST_SKEW = 0.3
+_ABOVE, _BELOW, _SIZES = 0.17, 0.13, 1.5
+"""Measured on printed text of known size: blank shares of a quad's height, and its height in font sizes."""
+_LEAST_CONFIDENCE, _STRAY_CONFIDENCE = 0.2, 0.5
+"""Below the first a line is a speck; below the second it is one where its script is not the page's."""
+
+
+class RapidOCRTranscriber:
+    """Reads page images on the CPU, offline; the weights (about 30 MB) load on the first page."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._networks = PPOCR(threads)
+
+    def read(self, image: PIL.Image.Image, dpi: float) -> Reading:
+        """The page's text, rules and pictures in points; `image` is left as it is."""
+        cv2.setNumThreads(self.threads)
+        clock = _Clock()
+        page = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        with clock("detect"):
+            quads = self._detect(page)
+        with clock("orient"):
+            rotation, lines = find_rotation(page, quads, self._networks.recognise)
+            page, quads = turn(page, quads, rotation)
+        with clock("recognise"):
+            down = running_down(quads)
+            crops = [cut_out(page, quad, bool(d)) for quad, d in zip(quads, down, strict=True)]
+            lines |= {i: self._networks.recognise(c) for i, c in enumerate(crops) if i not in lines}
+        with clock("orient"):
+            skew = find_skew(quads)
+            if abs(skew) >= _LEAST_SKEW:
+                page, quads = straighten(page, quads, skew)
+            else:
+                skew = 0.0
+        kept = _without_specks(lines)
+        boxes = (
+            np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1) if len(quads) else np.zeros((0, 4))
+        )
+        shown = boxes[sorted(kept)]
+        with clock("rules"):
+            height = float(np.median(np.minimum(*sides(quads)))) if len(quads) else dpi / 6
+            rules = find_rules(page, shown, height)
+            figures = find_figures(page, shown)
+        points = 72 / dpi
+        content = Content(
+            width=page.shape[1] * points,
+            height=page.shape[0] * points,
+            spans=[
+                span
+                for i in sorted(kept, key=lambda i: (boxes[i][1], boxes[i][0]))
+                for span in _spans(kept[i], crops[i], quads[i], bool(down[i]), i, points)
+            ],
+            rules=[Rule(*(v * points for v in rule)) for rule in rules],
+            figures=[Rect(*(v * points for v in rect)) for rect in figures],
+        )
+        return Reading(
+            content=content,
+            rotation=rotation,
+            skew=skew,
+            confidence=mean_confidence(kept) if kept else None,
+            image=_image(page, image, rotation, skew),
+            timings=clock.seconds,
+        )
+
+    def _detect(self, page: Array) -> Array:
+        """Quads of the page's lines; text too small for the network is looked for once more, enlarged."""
+        height, width = page.shape[:2]
+        scale = min(1.0, _SIDE / min(max(width, height), _ASPECT * min(width, height)))
+        quads = self._networks.detect(page, scale)
+        seen = float(np.median(np.minimum(*sides(quads)))) * scale if len(quads) else _WANTED / _GROWTH
+        room = (_PIXELS / (width * height)) ** 0.5
+        larger = min(scale * min(_GROWTH, _WANTED / max(seen, 1.0)), room)
+        if seen < _SMALL and larger > 1.2 * scale:
+            again = self._networks.detect(page, larger)
+            return again if len(again) >= len(quads) else quads
+        return quads
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - started, 4)
+
+
+def _without_specks(lines: Mapping[int, Line]) -> dict[int, Line]:
+    """The lines that are text: no stains, and no strokes of a script the page is not in."""
+    read = {
+        i: line for i, line in lines.items() if line.text.strip() and line.confidence >= _LEAST_CONFIDENCE
+    }
+    sure = "".join(line.text for line in read.values() if line.confidence >= 0.8)
+    western = sum(map(is_cjk, sure)) <= 0.05 * len(sure)
+    return {
+        i: line
+        for i, line in read.items()
+        if line.confidence >= _STRAY_CONFIDENCE or not (western and any(map(is_cjk, line.text)))
+    }
+
+
+def _spans(line: Line, crop: Array, quad: Array, down: bool, number: int, points: float) -> Iterator[Span]:
+    """A line's words in points, trimmed to the height of its letters."""
+    if down:
+        quad = quad[[1, 2, 3, 0]]
+    top, bottom = (quad[0], quad[1]), (quad[3], quad[2])
+    height = float(np.linalg.norm((bottom[0] + bottom[1] - top[0] - top[1]) / 2))
+    for word in words(line, crop):
+        above = [top[0] + (top[1] - top[0]) * at for at in (word.start, word.end)]
+        below = [bottom[0] + (bottom[1] - bottom[0]) * at for at in (word.start, word.end)]
+        corners = np.array(
+            [
+                *(a + (b - a) * _ABOVE for a, b in zip(above, below, strict=True)),
+                *(a + (b - a) * (1 - _BELOW) for a, b in zip(above, below, strict=True)),
+            ]
+        )
+        x0, y0, x1, y1 = (float(v) * points for v in (*corners.min(axis=0), *corners.max(axis=0)))
+        yield Span(
+            word.text,
+            x0,
+            y0,
+            x1,
+            y1,
+            size=height * points / _SIZES,
+            line=number,
+            upright=not down,
+            confidence=round(word.confidence, 4),
+        )
+
+
+def _image(page: Array, given: PIL.Image.Image, rotation: int, skew: float) -> PIL.Image.Image:
+    """The page as it was read; the given image itself where nothing was undone."""
+    if not rotation and not skew:
+        return given
+    from PIL import Image
+
+    return Image.fromarray(page)

@@ -1,0 +1,127 @@
+"""Ruling lines and pictures of a straightened page image.
+
+Images are RGB arrays (height, width, 3); boxes of text are (n, 4) arrays x0, y0, x1, y1 and results
+are in the same pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from internvl_loaders.content import Rect, Rule
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+_LONGEST_SIDE = 2000
+"""Pixels of the image that lines are looked for on."""
+_LEAST_LENGTH = 2.0
+_THICKEST = 0.5
+"""Both in heights of the page's text lines."""
+_FIGURE_SIDE = 480
+_FIGURE_SHARE, _FIGURE_FILL, _FIGURE_TEXT = 0.01, 0.55, 0.25
+"""Least share of the page, least filling of its own box, most share under text."""
+
+
+def find_rules(image: Array, boxes: Array, line_height: float) -> list[Rule]:
+    """Thin straight lines across or down the page, longer than the strokes of its text."""
+    scale = min(1.0, _LONGEST_SIDE / max(image.shape[:2]))
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if scale < 1:
+        gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height = max(line_height * scale, 8.0)
+    block = int(2 * height) | 1
+    dark = cv2.adaptiveThreshold(gray, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, 12)
+    across = _runs(dark, height)
+    down = [(y0, x0, y1, x1) for x0, y0, x1, y1 in _runs(dark.T.copy(), height)]
+    text = boxes * scale
+    rules = [
+        Rule(x0 / scale, y / scale, x1 / scale, y / scale)
+        for x0, y0, x1, y1 in across
+        if not _stroke((x0, y0, x1, y1), text, upright=False)
+        for y in [(y0 + y1) / 2]
+    ]
+    rules += [
+        Rule(x / scale, y0 / scale, x / scale, y1 / scale)
+        for x0, y0, x1, y1 in down
+        if not _stroke((x0, y0, x1, y1), text, upright=True)
+        for x in [(x0 + x1) / 2]
+    ]
+    return rules
+
+
+def _runs(dark: Array, height: float) -> list[tuple[int, int, int, int]]:
+    """Boxes of the long thin runs across a mask; small gaps, dots and waves are bridged."""
+    length = max(int(_LEAST_LENGTH * height), 12)
+    bridged = cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones((1, max(int(0.25 * height), 3)), np.uint8))
+    # Twice as thick, so that a line one pixel off level is still one run.
+    thick = cv2.dilate(bridged, np.ones((2, 1), np.uint8))
+    kept = cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
+    kept = cv2.morphologyEx(kept, cv2.MORPH_CLOSE, np.ones((1, max(int(0.8 * height), 3)), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(kept, connectivity=8)
+    found = []
+    for x, y, w, h, area in stats[1:count]:
+        thickness = area / w
+        if (
+            thickness <= max(_THICKEST * height, 4)
+            and h <= max(_THICKEST * height, 0.01 * w + 4)
+            and w >= length
+        ):
+            # Runs through letters are mostly bridges: a drawn line is dark nearly throughout.
+            if dark[y : y + h, x : x + w].max(axis=0).mean() >= 0.6:
+                found.append((int(x), int(y), int(x + w), int(y + h)))
+    return found
+
+
+def _stroke(run: tuple[int, int, int, int], text: Array, *, upright: bool) -> bool:
+    """Whether a run lies within a line of text: a dash, a bar of a large letter, an underscore's neighbour."""
+    if not len(text):
+        return False
+    x0, y0, x1, y1 = run
+    middle = (y0 + y1) / 2 if not upright else (x0 + x1) / 2
+    if upright:
+        inside = (text[:, 0] < middle) & (middle < text[:, 2])
+        covered = np.minimum(text[:, 3], y1) - np.maximum(text[:, 1], y0)
+        return bool((inside & (covered > 0.7 * (y1 - y0))).any())
+    quarter = (text[:, 3] - text[:, 1]) * 0.15
+    inside = (text[:, 1] + quarter < middle) & (middle < text[:, 3] - quarter)
+    covered = np.minimum(text[:, 2], x1) - np.maximum(text[:, 0], x0)
+    return bool(covered[inside].clip(0).sum() > 0.5 * (x1 - x0))
+
+
+def find_figures(image: Array, boxes: Array) -> list[Rect]:
+    """Photographs, logos and charts: large, filled, off the page's paper, hardly any text on them."""
+    scale = min(1.0, _FIGURE_SIDE / max(image.shape[:2]))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = small.shape[:2]
+    paper = np.percentile(small.reshape(-1, 3), 80, axis=0)
+    off = (np.abs(small.astype(np.float32) - paper.astype(np.float32)).max(axis=2) > 50).astype(np.uint8)
+    for x0, y0, x1, y1 in (boxes * scale).astype(int):
+        off[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = 0
+    off = cv2.morphologyEx(off, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    off = cv2.morphologyEx(off, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(off, connectivity=8)
+    found = []
+    for x, y, w, h, area in stats[1:count]:
+        touching = (x == 0) + (y == 0) + (x + w == width) + (y + h == height)
+        if w * h < _FIGURE_SHARE * width * height or area < _FIGURE_FILL * w * h or touching >= 2:
+            continue
+        rect = Rect(x / scale, y / scale, (x + w) / scale, (y + h) / scale)
+        if _under_text(rect, boxes) <= _FIGURE_TEXT:
+            found.append(rect)
+    return found
+
+
+def _under_text(rect: Rect, boxes: Array) -> float:
+    """Share of a rectangle that boxes of text cover."""
+    if not len(boxes):
+        return 0.0
+    across = np.minimum(boxes[:, 2], rect.x1) - np.maximum(boxes[:, 0], rect.x0)
+    down = np.minimum(boxes[:, 3], rect.y1) - np.maximum(boxes[:, 1], rect.y0)
+    area = (rect.x1 - rect.x0) * (rect.y1 - rect.y0)
+    return float((across.clip(0) * down.clip(0)).sum() / max(area, 1e-6))
