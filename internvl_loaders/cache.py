@@ -7,6 +7,7 @@ are said once in the log.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -62,14 +63,18 @@ def page_key(sha256: str, page: int, settings: dict[str, Any]) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def _versions() -> list[str]:
-    found = [__version__]
+@functools.cache
+def _versions() -> tuple[str, ...]:
+    """What could change a result: the readers' versions, and our own code as it lies there."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    code = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+    found = [__version__, hashlib.sha256(repr(code).encode()).hexdigest()]
     for name in ("pymupdf", "pypdfium2", "rapidocr", "pillow"):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             found.append(f"no {name}")
-    return found
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -222,13 +222,11 @@ class _Run:
             future.set_result(({}, known))
             return future
 
-        def keep(done: Future[Reply]) -> None:
-            if not done.cancelled() and done.exception() is None and "error" not in done.result()[0]:
-                cache.put(key, done.result()[1])
+        def keep(reply: Reply) -> None:
+            if "error" not in reply[0]:
+                cache.put(key, reply[1])
 
-        future = self._submit(opening.source, opening.key, request)
-        future.add_done_callback(keep)
-        return future
+        return self._submit(opening.source, opening.key, request, keep=keep)
 
     def _settings(self) -> dict[str, Any]:
         """What a page's result depends on, besides its document."""
@@ -238,11 +236,17 @@ class _Run:
         }
 
     def _submit(
-        self, source: Source, key: str, request: dict[str, Any], *, urgent: bool = False
+        self,
+        source: Source,
+        key: str,
+        request: dict[str, Any],
+        *,
+        keep: Callable[[Reply], None] | None = None,
+        urgent: bool = False,
     ) -> Future[Reply]:
         path = None if source.path is None else os.path.abspath(source.path)
         head = request | {"name": source.name, "path": path, "options": self.job_options}
-        job = Job(head, key, source.data, self.options.limits.max_seconds)
+        job = Job(head, key, source.data, self.options.limits.max_seconds, keep)
         return self.session.submit(job, urgent=urgent)
 
     def _settle(self, slot: _Slot) -> Page | None:

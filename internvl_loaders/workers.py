@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -64,12 +65,16 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 
 @dataclass(slots=True)
 class Job:
-    """One request. `document` keys what the worker keeps open; `data` is sent to it once."""
+    """One request. `document` keys what the worker keeps open; `data` is sent to it once.
+
+    `keep` is called with the reply before anybody waiting for it sees it.
+    """
 
     head: dict[str, Any]
     document: str
     data: bytes | None
     seconds: float
+    keep: Callable[[Reply], None] | None = None
     future: Future[Reply] = field(default_factory=Future)
     worker: _Worker | None = None
     unwanted: bool = False
@@ -221,6 +226,8 @@ class Pool:
             with self._lock:
                 job.worker = None
                 worker.busy = False
+        if job.keep is not None:
+            job.keep(reply)
         job.future.set_result(reply)
         return not late
 

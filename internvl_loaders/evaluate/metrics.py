@@ -15,6 +15,7 @@ _LOOKALIKES = str.maketrans(
 _CJK = "\u2e80-\u312f\u31a0-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff"
 _INVISIBLE = frozenset({"Cc", "Cf", "Cn"})
 _CJK_GAP = re.compile(rf"(?<=[{_CJK}])\s+(?=[{_CJK}])")
+_LEADER = re.compile(r"(\.)(?:\s?\.){2,}|([-_=*])\2{2,}")
 _BROKEN_WORD = re.compile(r"(?<=[^\W\d_])-[^\S\n]*\n\s*(?=([^\W\d_]))")
 _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+(?:[.,:/'@-][^\W{_CJK}]+)*")
 
@@ -25,12 +26,13 @@ def normalise(text: str, *, fold_case: bool = False) -> str:
     Compatibility forms become plain ones (NFKC: ligatures, full width, superscripts); control,
     format (soft hyphens, direction marks) and unassigned characters go; every quote is ' or ", every
     dash is -; a word broken by a hyphen at the end of a line (next letter lower case) is joined;
-    white space runs are one space, and none between two CJK characters.
+    leaders and drawn lines (three or more of the same of . - _ = *) are three; white space runs are
+    one space, and none between two CJK characters.
     """
     text = unicodedata.normalize("NFKC", text.translate(_LOOKALIKES)).translate(_LOOKALIKES)
     text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE)
     text = _BROKEN_WORD.sub(lambda m: "" if m[1].islower() else m[0], text)
-    text = _CJK_GAP.sub("", " ".join(text.split()))
+    text = _CJK_GAP.sub("", " ".join(_LEADER.sub(lambda m: 3 * (m[1] or m[2]), text).split()))
     return text.casefold() if fold_case else text
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from internvl_loaders.content import Content, Rect
 from internvl_loaders.errors import DamagedDocumentError, LimitError, PageError
@@ -82,8 +82,11 @@ class ImageReader:
             with _own_pixel_limit():
                 return Image.open(source, formats=FORMATS)
         except (OSError, SyntaxError, ValueError, EOFError) as error:
+            unknown = isinstance(error, UnidentifiedImageError)
             raise DamagedDocumentError(
-                f"the image's header is damaged ({_brief(error)})", source=self._name, remedy="Save it again"
+                f"the image's header is damaged{'' if unknown else f' ({_brief(error)})'}",
+                source=self._name,
+                remedy="Save it again",
             ) from error
 
     def _frame(self, index: int) -> PILImage:
@@ -107,7 +110,8 @@ class ImageReader:
     def _decoded(self, index: int, max_pixels: int) -> PILImage:
         image = self._frame(index)
         scale = scale_within(image.width, image.height, 1.0, max_pixels)
-        if scale < 1:
+        if scale < 1 and image.format == "JPEG":  # which can be decoded at a half, a quarter, an eighth
+            image = self._open()
             image.draft(None, (int(image.width * scale), int(image.height * scale)))
         try:
             image.load()

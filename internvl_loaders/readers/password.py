@@ -1,8 +1,19 @@
-"""What is said of an encrypted document."""
+"""Passwords of encrypted documents."""
 
 from __future__ import annotations
 
+import stringprep
+import unicodedata
+
 from internvl_loaders.errors import PasswordError
+
+
+def spellings(password: str | None) -> list[str]:
+    """The password as given and, where that differs, as SASLprep (RFC 4013) has it, which PDF 2.0 asks for."""
+    given = password or ""
+    mapped = (" " if stringprep.in_table_c12(c) else c for c in given if not stringprep.in_table_b1(c))
+    prepared = unicodedata.normalize("NFKC", "".join(mapped))
+    return [given] if prepared == given else [given, prepared]
 
 
 def wrong_password(password: str | None) -> PasswordError:

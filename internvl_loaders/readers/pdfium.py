@@ -10,7 +10,7 @@ import pypdfium2.raw as c
 
 from internvl_loaders.content import Content
 from internvl_loaders.readers.cover import hide_covered, may_cover
-from internvl_loaders.readers.password import wrong_password
+from internvl_loaders.readers.password import spellings, wrong_password
 from internvl_loaders.readers.pdfium_graphics import Graphics, Matrix, painted
 from internvl_loaders.readers.pdfium_text import spans_of
 from internvl_loaders.readers.pixels import scale_within
@@ -110,11 +110,13 @@ def _upright(page: Any) -> Matrix:
 
 def open_pdf(document: Path | bytes, password: str | None) -> PdfiumReader:
     """Raises PasswordError, or whatever pypdfium2 says of a document it cannot open."""
-    try:
-        opened = pypdfium2.PdfDocument(document, password)
-    except pypdfium2.PdfiumError as error:
-        if error.err_code == c.FPDF_ERR_PASSWORD:
-            raise wrong_password(password) from error
-        raise
-    opened.init_forms()
-    return PdfiumReader(opened)
+    for spelling in spellings(password):
+        try:
+            opened = pypdfium2.PdfDocument(document, spelling)
+        except pypdfium2.PdfiumError as error:
+            if error.err_code != c.FPDF_ERR_PASSWORD:
+                raise
+        else:
+            opened.init_forms()
+            return PdfiumReader(opened)
+    raise wrong_password(password)

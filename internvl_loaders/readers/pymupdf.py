@@ -12,9 +12,9 @@ from pymupdf import mupdf
 
 from internvl_loaders.content import Content, Rect
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
-from internvl_loaders.readers.password import wrong_password
+from internvl_loaders.readers.password import spellings, wrong_password
 from internvl_loaders.readers.pixels import scale_within
-from internvl_loaders.readers.symbols import dingbat, has_codes, unmapped
+from internvl_loaders.readers.symbols import dingbat, has_codes, is_dingbats, unmapped
 from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, figures_of
 from internvl_loaders.readers.words import Glyph, Words, axis_of, style_of
 
@@ -97,7 +97,7 @@ def _textpage(page: Any, flags: int) -> Any:
 def _spans(page: Any, width: float, height: float) -> list[Span]:
     words = Words(width, height)
     lines = _lines(page, _TEXT)
-    codes = _codes(page, lines)
+    codes: dict[tuple[float, float], int] | None = None
     for line in lines:
         glyphs: list[Glyph] = []
         axis = axis_of(*line["dir"])
@@ -111,14 +111,17 @@ def _spans(page: Any, width: float, height: float) -> list[Span]:
                 mono=bool(flags & pymupdf.TEXT_FONT_MONOSPACED),
                 hidden=not span["char_flags"] & _PAINTED or span["alpha"] == 0,
             )
+            numbered = is_dingbats(style.font)
             for c in span["chars"]:
                 char = c["c"]
-                if char == "\ufffd":
-                    char = unmapped(style.font, codes.get(c["origin"], -1))
-                elif c["synthetic"] and axis != "oblique" and char.isspace():
+                if c["synthetic"] and axis != "oblique" and char.isspace():
                     continue
-                else:
-                    char = dingbat(style.font, char)
+                if char == "\ufffd" and has_codes(style.font):
+                    if codes is None:
+                        codes = _codes(page)
+                    char = unmapped(style.font, codes.get(c["origin"], -1))
+                elif numbered:
+                    char = dingbat(char)
                 glyphs.append((char, *c["bbox"], c["origin"][1], style))
         words.add_line(glyphs, axis)
     return words.finish()
@@ -129,24 +132,16 @@ def _lines(page: Any, flags: int) -> list[dict[str, Any]]:
     return [line for block in blocks for line in block.get("lines", ())]
 
 
-def _codes(page: Any, lines: list[dict[str, Any]]) -> dict[tuple[float, float], int]:
-    """The fonts' own codes of the characters that are U+FFFD in `lines`, by origin, where a font's are known.
+def _codes(page: Any) -> dict[tuple[float, float], int]:
+    """The fonts' own codes of the characters, by origin; right only where a character is not in Unicode.
 
-    MuPDF gives them in a second run only, and there without telling them from Unicode.
+    MuPDF gives them in a run of its own, in which it does not tell one from the other.
     """
-    lost = {
-        c["origin"]
-        for line in lines
-        for span in line["spans"]
-        if has_codes(span["font"])
-        for c in span["chars"]
-        if c["c"] == "\ufffd"
-    }
     codes: dict[tuple[float, float], int] = {}
-    for line in _lines(page, _CODES) if lost else ():
+    for line in _lines(page, _CODES):
         for span in line["spans"]:
             for c in span["chars"]:
-                if c["origin"] in lost and not c["synthetic"]:
+                if not c["synthetic"]:
                     codes.setdefault(c["origin"], ord(c["c"]))  # TeX's arrows start where their tails do
     return codes
 
@@ -221,7 +216,7 @@ def open_pdf(document: Path | bytes, password: str | None) -> PyMuPDFReader:
         opened = pymupdf.open(stream=document, filetype="pdf")
     else:
         opened = pymupdf.open(document, filetype="pdf")
-    if opened.needs_pass and not opened.authenticate(password or ""):
+    if opened.needs_pass and not any(opened.authenticate(spelling) for spelling in spellings(password)):
         opened.close()
         raise wrong_password(password)
     return PyMuPDFReader(opened)

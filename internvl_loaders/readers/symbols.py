@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _SYMBOL = dict(
     zip(
@@ -71,13 +72,19 @@ _DINGBAT_NUMBERS = (
 )
 
 
-def dingbat(font: str, char: str) -> str:
+@lru_cache(256)
+def is_dingbats(font: str) -> bool:
+    return "dingbats" in font.lower()
+
+
+def dingbat(char: str) -> str:
     """`char`, unless it is but the number in a name such as a20, as ZapfDingbats calls its glyphs."""
-    if char != " " and char < "\xcc" and "dingbats" in font.lower():
-        return _DINGBATS.get(_DINGBAT_NUMBERS.get(ord(char), 0), "\ufffd")
-    return char
+    if char == " " or char >= "\xcc":
+        return char
+    return _DINGBATS.get(_DINGBAT_NUMBERS.get(ord(char), 0), "\ufffd")
 
 
+@lru_cache(256)
 def has_codes(font: str) -> bool:
     """Whether `unmapped` can know the codes of a font of that name."""
     return any(pattern.search(font) for pattern, _ in _FONTS)

@@ -18,6 +18,7 @@ from internvl_loaders.readers.symbols import mended
 WORD_GAP = 0.15
 """Fraction of the font size from which a gap parts words: in typeset text gaps within a word stay
 under 0.13, those between words are over 0.16."""
+TOUCH = 0.05
 LINE_GAP = 1.0
 """Fraction of the font size from which a gap without a space in it parts lines (columns, cells)."""
 
@@ -124,6 +125,8 @@ class Words:
 
     def _flush(self) -> None:
         glyphs, self._pending = self._pending, []
+        if not glyphs:
+            return
         self._line += 1
         main = _main(glyphs) if self._axis == "x" else None
         for part, wide in _split(glyphs, self._axis):
@@ -181,11 +184,13 @@ def _split(glyphs: list[Glyph], axis: Axis) -> Iterator[tuple[list[Glyph], bool]
             space = True
             continue
         if previous is not None:
-            ends = space or glyph[6].hidden != previous[6].hidden
+            style, last = glyph[6], previous[6]
+            size = style.size if style is last else max(style.size, last.size)
+            ends = space or (style is not last and style.hidden != last.hidden)
             column = False
-            if axis != "oblique" and not space:
+            touches = axis == "x" and abs(glyph[1] - previous[3]) < TOUCH * size
+            if not space and not touches and axis != "oblique":
                 gap = _gap(previous, glyph, axis)
-                size = max(glyph[6].size, previous[6].size)
                 if gap > WORD_GAP * size:
                     if tracking is None:
                         tracking = _tracking(glyphs, axis)

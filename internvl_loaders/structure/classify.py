@@ -27,7 +27,7 @@ _NUMBERED_CJK = re.compile(
 )
 _FOOTNOTE = re.compile(r"(?:\(?\d{1,3}[.)]?|[*†‡§¶]{1,3}|[a-z]\))\s*(?=\S)")
 _WORD = re.compile(r"[^\W\d_]{3}|[\u3040-\u30ff\u3400-\u9fff]{2}")
-_AMOUNT = re.compile(r"[$€£¥₹]\s?\d|\d[.,]\d\d(?!\d)|\d\s?[$€£¥₹]")
+_AMOUNT = re.compile(r"[$€£¥₹]\s?\d|\d[.,]\d\d(?!\d|\.\d)|\d\s?[$€£¥₹]")
 _LABEL = re.compile(r"[^:：]{1,24}[:：]\s*\S.{0,30}|[(（][^()（）]*[)）]")
 _LEADER = re.compile(r"(?:\.\s?){4,}|(?:…\s?){2,}|_{4,}")
 

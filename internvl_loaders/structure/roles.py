@@ -12,6 +12,8 @@ from internvl_loaders.structure.paragraphs import Draft
 _ENDS = ".:。："
 """What a heading in the size of the body never ends in."""
 _LARGE = 1.12
+_TITLE = 1.3
+"""From this size on wording tells little: titles may hold numbers, and end in any way."""
 _LARGE_NOISY = 1.45
 """Heights of OCR lines vary by a third with the letters they happen to have."""
 
@@ -88,7 +90,9 @@ def _captions(draft: Draft, text: str, objects: Sequence[Rect], style: Style) ->
 
 def _heads(draft: Draft, text: str, followed: bool, style: Style, bold_tells: bool) -> bool:
     lines = draft.lines
-    if len(lines) > 4 or len(text) > 200 or classify.letter_share(text) < 0.5 or text[-1] in ",;":
+    ratio = min(line.font_size for line in lines) / style.size
+    letters = 0.5 if ratio < _TITLE else 0.3
+    if len(lines) > 4 or len(text) > 200 or classify.letter_share(text) < letters or text[-1] in ",;":
         return False
     if draft.marker and not (draft.marker.counted and classify.is_numbered(lines[0].text)):
         return False
@@ -98,9 +102,8 @@ def _heads(draft: Draft, text: str, followed: bool, style: Style, bold_tells: bo
         return False
     if len(lines) > 2 and all(draft.hard):
         return False
-    ratio = min(line.font_size for line in lines) / style.size
     if ratio >= (_LARGE_NOISY if style.noisy else _LARGE):
-        return ratio >= 1.3 or (text[-1] not in _ENDS and not classify.is_label(text))
+        return ratio >= _TITLE or (text[-1] not in _ENDS and not classify.is_label(text))
     if not followed:
         return False
     if len(lines) == 1 and classify.is_number_heading(text):

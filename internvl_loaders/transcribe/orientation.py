@@ -6,6 +6,7 @@ Quads are (n, 4, 2) arrays of pixels as `ppocr` gives them. No network but the r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -25,7 +26,8 @@ SURE = 0.93
 _SAMPLE = 8
 _SAMPLE_RATIO = 10.0
 """Length by height of the lines a sample prefers: long enough to tell, short enough to be quick."""
-_LEAST_LEAD = 0.02
+_LEAST_LEAD, _LEAST_SEEN = 0.02, 0.5
+"""A page is turned only by lines that read so much better turned, and at least so well."""
 _TALLEST_CHARACTER = 1.6
 """Heights of the page's lines up to which a tall quad may be an upright character."""
 
@@ -56,7 +58,7 @@ def running_down(quads: Array) -> Array:
 def find_rotation(image: Array, quads: Array, recognise: Recognise) -> tuple[int, dict[int, Line]]:
     """The clockwise turn (0, 90, 180, 270) the page has, and lines read on the way, by quad.
 
-    The lines are those of the page turned upright; vertical writing keeps its page as it is.
+    The lines are of use only where the turn is 0; vertical writing keeps its page as it is.
     """
     width, height = sides(quads)
     lengths = np.maximum(width, height)
@@ -75,6 +77,8 @@ def find_rotation(image: Array, quads: Array, recognise: Recognise) -> tuple[int
         other = {i: recognise(np.ascontiguousarray(crop[::-1, ::-1])) for i, crop in crops.items()}
         if mean_confidence(other) > mean_confidence(read) + _LEAST_LEAD:
             read, crops, flipped = other, {i: c[::-1, ::-1] for i, c in crops.items()}, True
+    if mean_confidence(read) < _LEAST_SEEN:
+        return 0, {} if sideways or flipped else read
     if sideways and _written_vertically(crops, read, recognise):
         return 180 * flipped, read
     return 90 * sideways + 180 * flipped, read
@@ -98,28 +102,19 @@ def _written_vertically(crops: Mapping[int, Array], read: Mapping[int, Line], re
 
 def _row_of_characters(crop: Array, line: Line) -> Array:
     """A column of writing, lying in `crop`, cut into characters that are stood up side by side."""
-    edges = [0.0, *((a + b) / 2 for a, b in zip(line.centres, line.centres[1:], strict=False)), 1.0]
+    edges = [0.0, *((a + b) / 2 for a, b in pairwise(line.centres)), 1.0]
     cuts = [round(edge * crop.shape[1]) for edge in edges]
     cells = [
         cv2.resize(np.rot90(crop[:, a:b], -1), (LINE_HEIGHT, LINE_HEIGHT), interpolation=cv2.INTER_AREA)
-        for a, b in zip(cuts, cuts[1:], strict=False)
+        for a, b in pairwise(cuts)
         if b > a
     ]
     return np.hstack(cells) if cells else crop
 
 
-def turn(image: Array, quads: Array, rotation: int) -> tuple[Array, Array]:
-    """The page and its quads with a clockwise turn of `rotation` degrees undone."""
-    height, width = image.shape[:2]
-    if rotation == 90:
-        moved, first = np.stack([quads[..., 1], width - quads[..., 0]], axis=-1), 1
-    elif rotation == 180:
-        moved, first = np.stack([width - quads[..., 0], height - quads[..., 1]], axis=-1), 2
-    elif rotation == 270:
-        moved, first = np.stack([height - quads[..., 1], quads[..., 0]], axis=-1), 3
-    else:
-        return image, quads
-    return np.ascontiguousarray(np.rot90(image, rotation // 90)), np.roll(moved, -first, axis=1)
+def turn(image: Array, rotation: int) -> Array:
+    """The page with a clockwise turn of `rotation` degrees undone."""
+    return np.ascontiguousarray(np.rot90(image, rotation // 90)) if rotation else image
 
 
 def find_skew(quads: Array) -> float:

@@ -61,7 +61,11 @@ class RapidOCRTranscriber:
             quads = self._detect(page)
         with clock("orient"):
             rotation, lines = find_rotation(page, quads, self._networks.recognise)
-            page, quads = turn(page, quads, rotation)
+        if rotation:
+            page, lines = turn(page, rotation), {}
+            # Lines lying down are boxed less well: found anew, they read as on an upright page.
+            with clock("detect"):
+                quads = self._detect(page)
         with clock("recognise"):
             down = running_down(quads)
             crops = [cut_out(page, quad, bool(d)) for quad, d in zip(quads, down, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from internvl_loaders.content import Content, Rect
@@ -49,12 +49,17 @@ def judge(content: Content) -> Verdict:
         return Verdict("missing", "the page has no text layer")
     if covered > _LARGE and count < _FEW_CHARACTERS:
         return Verdict("image", f"images cover {covered:.0%} of the page and its text is {count} characters")
-    if content.drawings > _OUTLINES and count < _FEW_CHARACTERS // 3:
+    if content.drawings > _OUTLINES and count < _FEW_CHARACTERS // 8:
         return Verdict(
             "image", f"the page is {content.drawings:,} drawings and its text is {count} characters"
         )
     reason = illegible(words)
     return Verdict("garbled", f"its text layer is not legible: {reason}") if reason else Verdict("sound")
+
+
+def visible(content: Content) -> Content:
+    """The page without the text that is not painted."""
+    return replace(content, spans=[s for s in content.spans if not s.hidden])
 
 
 def _covered(content: Content) -> float:

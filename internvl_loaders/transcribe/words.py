@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
@@ -59,7 +59,7 @@ def words(line: Line, crop: Array) -> list[Word]:
     ink = inked_columns(crop)
     at = [min(int(c * width), width - 1) for c in line.centres]
     edges = [_before(ink, at[runs[0][0]])]
-    for left, right in zip(runs, runs[1:], strict=False):
+    for left, right in pairwise(runs):
         edges.extend(_gap(ink, at[left[-1]], at[right[0]]))
     edges.append(width - _before(ink[::-1], width - 1 - at[runs[-1][-1]]))
     return [

@@ -26,6 +26,7 @@ from internvl_loaders.evaluate.metrics import (
         ("state-of-the-art", "state-of-the-art"),
         ("中文\n 文字 and 日本", "中文文字 and 日本"),
         ("e\u0301", "é"),
+        ("Total . . . . . 5 ____ -- x", "Total ... 5 ___ -- x"),
     ],
 )
 def test_normalise(text: str, plain: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +106,9 @@ def test_limits() -> None:
 
 
 def test_too_many_declared_pixels_are_refused_before_decoding() -> None:
-    image = image_bytes(PIL.Image.new("1", (30_000, 30_000)), "PNG")
-    document = opened(image)
+    small = image_bytes(PIL.Image.new("1", (8, 8)), "PNG")
+    header = b"IHDR" + struct.pack(">II", 30_000, 30_000) + small[24:29]
+    document = opened(small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:])
     with pytest.raises(LimitError, match="max_image_pixels"):
         document.render(0, 200, 10**6)
     with pytest.raises(LimitError, match="declares 2,400 pixels"):
@@ -135,6 +138,14 @@ def test_passwords(readers: tuple[str, ...]) -> None:
     found = opened(document, readers=readers, password="open sesame")
     assert [s.text for s in found.content(0).spans] == ["secret"]
     assert opened(encrypted(""), readers=readers).content(0).spans  # restricted, not locked
+
+
+def test_a_password_in_another_spelling() -> None:
+    """What a reader's user types is not what was prepared when the file was made."""
+    document = encrypted("SaSLprep")
+    for readers in (("pymupdf",), ("pdfium",)):
+        found = opened(document, readers=readers, password="SªSL\u00adprep")
+        assert [s.text for s in found.content(0).spans] == ["secret"]
 
 
 def test_a_cut_off_pdf_yields_what_is_left() -> None:

@@ -78,8 +78,18 @@ def test_rotation_turns_words_rules_and_images(
     assert (found.width, found.height) == size
     assert near(word(found, "The").rect, place)
     assert word(found, "The").upright is upright
-    rule = {0: (50, 120, 250, 120), 90: (480, 50, 480, 250), 180: (150, 480, 350, 480), 270: (120, 150, 120, 350)}
-    figure = {0: (50, 150, 150, 200), 90: (400, 50, 450, 150), 180: (250, 400, 350, 450), 270: (150, 250, 200, 350)}
+    rule = {
+        0: (50, 120, 250, 120),
+        90: (480, 50, 480, 250),
+        180: (150, 480, 350, 480),
+        270: (120, 150, 120, 350),
+    }
+    figure = {
+        0: (50, 150, 150, 200),
+        90: (400, 50, 450, 150),
+        180: (250, 400, 350, 450),
+        270: (150, 250, 200, 350),
+    }
     assert [near(r, rule[rotate], 1) for r in found.rules] == [True]
     assert [near(f, figure[rotate], 1) for f in found.figures] == [True]
 
@@ -87,7 +97,9 @@ def test_rotation_turns_words_rules_and_images(
 def test_odd_boxes(reader: Any) -> None:
     """A page whose box starts below zero, cropped: what is outside is not on the page."""
     text = "BT /F 12 Tf -80 -80 Td (inside) Tj 0 -100 Td (outside) Tj ET"
-    found = content(reader, page_pdf(text, media=(-100, -200, 300, 400), extra="/CropBox [-100 -100 300 400]"))
+    found = content(
+        reader, page_pdf(text, media=(-100, -200, 300, 400), extra="/CropBox [-100 -100 300 400]")
+    )
     assert (found.width, found.height) == (400, 500)
     assert texts(found) == ["inside"]
     assert near(word(found, "inside").rect, (20, 469, 53, 484))
@@ -112,19 +124,27 @@ def test_rules_from_lines_rectangles_and_grids(reader: Any) -> None:
 
 
 def test_a_grid_in_a_form(reader: Any) -> None:
-    form = "<< /Type /XObject /Subtype /Form /BBox [0 0 400 600] /Length 41 >>\nstream\n0 0 m 100 0 l 0 50 m 100 50 l S         \nendstream"
+    lines = "0 0 m 100 0 l 0 50 m 100 50 l S"
+    form = (
+        f"<< /Type /XObject /Subtype /Form /BBox [0 0 400 600] /Length {len(lines)} >>\n"
+        f"stream\n{lines}\nendstream"
+    )
     found = content(
         reader,
         page_pdf("q 2 0 0 1 50 100 cm /Form Do Q", objects=(form,)).replace(b"/Clear 6 0 R", b"/Form 20 0 R"),
     )
-    assert sorted((round(r.x0), round(r.y0), round(r.x1)) for r in found.rules) == [(50, 450, 250), (50, 500, 250)]
+    assert sorted((round(r.x0), round(r.y0), round(r.x1)) for r in found.rules) == [
+        (50, 450, 250),
+        (50, 500, 250),
+    ]
 
 
 def test_superscripts(reader: Any) -> None:
     """10 to the sixth must not become 106; the mark of a footnote is a span of its own."""
     text = (
         "BT /F 12 Tf 50 500 Td (costs 10) Tj 7 Ts /F 7 Tf (6) Tj 0 Ts /F 12 Tf ( euros) Tj "
-        "0 -30 Td 5 Ts /F 7 Tf (2) Tj 0 Ts /F 12 Tf (See there for H) Tj -2 Ts /F 7 Tf (2) Tj 0 Ts /F 12 Tf (O) Tj ET"
+        "0 -30 Td 5 Ts /F 7 Tf (2) Tj 0 Ts /F 12 Tf (See there for H) Tj "
+        "-2 Ts /F 7 Tf (2) Tj 0 Ts /F 12 Tf (O) Tj ET"
     )
     found = content(reader, page_pdf(text))
     assert texts(found) == ["costs", "10⁶", "euros", "2", "See", "there", "for", "H2O"]
@@ -159,7 +179,9 @@ def test_doubled_text_is_bold_once(reader: Any) -> None:
 
 
 def test_words_apart_by_position_only(reader: Any) -> None:
-    found = content(reader, page_pdf("BT /F 12 Tf 50 500 Td [(two) -300 (words) -3000 (far) 20 (ther)] TJ ET"))
+    found = content(
+        reader, page_pdf("BT /F 12 Tf 50 500 Td [(two) -300 (words) -3000 (far) 20 (ther)] TJ ET")
+    )
     assert texts(found) == ["two", "words", "farther"]
     assert word(found, "two").line == word(found, "words").line != word(found, "farther").line
 
