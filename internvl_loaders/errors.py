@@ -66,9 +66,10 @@ class PageError(InternVLError):
     """One page could not be read; its neighbours are unharmed."""
 
 
-def too_large(source: str, max_bytes: int) -> LimitError:
+def limit_error(problem: str, name: str, value: float, source: str | None = None) -> LimitError:
+    """`problem` passed the limit `name` of `value`; the remedy is the option that raises it."""
+    told = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    option = name.replace("_", "-")
     return LimitError(
-        f"larger than max_bytes = {max_bytes:,}",
-        source=source,
-        remedy="Raise max_bytes (--max-bytes) if you trust it",
+        f"{problem} {name} = {told}", source=source, remedy=f"Raise {name} (--{option}) if you trust it"
     )

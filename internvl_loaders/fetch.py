@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpcore
 
-from internvl_loaders.errors import UrlError, too_large
+from internvl_loaders.errors import UrlError, limit_error
 from internvl_loaders.options import Limits
 
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -92,15 +92,12 @@ def fetch(url: str, limits: Limits, allow_hosts: tuple[str, ...] = ()) -> bytes:
             for chunk in response.iter_stream():
                 body += chunk
                 if len(body) > limits.max_bytes:
-                    raise too_large(url, limits.max_bytes)
+                    raise limit_error("larger than", "max_bytes", limits.max_bytes, url)
                 if time.monotonic() > deadline:
-                    raise _slow(url, limits)
+                    allowed = limits.max_download_seconds
+                    raise limit_error("took longer than", "max_download_seconds", allowed, url)
             return bytes(body)
-    raise UrlError(
-        f"more than max_redirects = {limits.max_redirects} redirects",
-        source=url,
-        remedy="Raise max_redirects (--max-redirects)",
-    )
+    raise limit_error("more redirects than", "max_redirects", limits.max_redirects, url)
 
 
 def _checked(here: str, url: str) -> Any:
@@ -134,11 +131,3 @@ def _get(pool: httpcore.ConnectionPool, here: str, url: str, deadline: float) ->
         raise UrlError(f"cannot be fetched: {error!r}", source=url) from error
     except (httpcore.UnsupportedProtocol, UnicodeError) as error:
         raise UrlError(f"not a usable URL: {error}", source=url) from error
-
-
-def _slow(url: str, limits: Limits) -> UrlError:
-    return UrlError(
-        f"took more than max_download_seconds = {limits.max_download_seconds:g}",
-        source=url,
-        remedy="Raise max_download_seconds (--max-download-seconds)",
-    )

@@ -17,8 +17,9 @@ from internvl_loaders.document import Block, Image, Page, Status
 from internvl_loaders.errors import PageError
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.readers.open import open_document
+from internvl_loaders.readers.turn import upright
 from internvl_loaders.structure import structure
-from internvl_loaders.transcribe.text_layer import judge
+from internvl_loaders.transcribe.text_layer import judge, visible
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -77,7 +78,7 @@ class OpenDocument:
         with draft.timed("content"):
             verdict = judge(self._content(index))
         if choice == "text-layer" or (choice == "auto" and verdict.sound):
-            self._read_text_layer(draft, index)
+            self._read_text_layer(draft, index, painted_only=verdict.sound)
             if not verdict.sound and verdict.kind != "empty":
                 if not draft.blocks:
                     raise PageError(verdict.reason, remedy="Read it with transcriber auto or rapidocr")
@@ -87,7 +88,7 @@ class OpenDocument:
         else:
             self._read_image(draft, index, threads)
             if choice == "auto" and not draft.blocks and self._content(index).spans:
-                self._read_text_layer(draft, index)
+                self._read_text_layer(draft, index, painted_only=False)
                 draft.status, draft.attempts = "fallback", 2
                 draft.reasons.append(
                     f"nothing seen on the page image; its text layer is used ({verdict.reason})"
@@ -135,12 +136,13 @@ class OpenDocument:
                     continue
         return found
 
-    def _read_text_layer(self, draft: _Draft, index: int) -> None:
+    def _read_text_layer(self, draft: _Draft, index: int, *, painted_only: bool) -> None:
         draft.method = "text-layer"
+        content = self._content(index)
+        content, draft.rotation = upright(visible(content) if painted_only else content)
+        draft.size = (content.width, content.height)
         with draft.timed("structure"):
-            draft.blocks = structure(
-                self._content(index), words=self.options.words, neighbours=self._neighbours(index)
-            )
+            draft.blocks = structure(content, words=self.options.words, neighbours=self._neighbours(index))
 
     def _read_image(self, draft: _Draft, index: int, threads: int) -> None:
         draft.method = "rapidocr"
@@ -158,7 +160,8 @@ class OpenDocument:
     def _rendered(self, draft: _Draft, index: int) -> PIL.Image.Image:
         if draft.image is None:
             with draft.timed("render"):
-                draft.image = self.reader.render(index, self.options.dpi, self.options.limits.max_pixels)
+                image = self.reader.render(index, self.options.dpi, self.options.limits.max_pixels)
+                draft.image = image.rotate(draft.rotation, expand=True) if draft.rotation else image
         return draft.image
 
     def _with_crops(self, draft: _Draft, index: int) -> Iterator[Block]:

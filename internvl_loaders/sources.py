@@ -14,12 +14,10 @@ from typing import Any
 
 from internvl_loaders.errors import (
     DocumentNotFoundError,
-    LimitError,
     OptionError,
     SourceError,
     SourcePermissionError,
-    UrlError,
-    too_large,
+    limit_error,
 )
 from internvl_loaders.options import Limits
 
@@ -212,7 +210,7 @@ def _stream(stream: Any, name: str | None, limits: Limits) -> Source:
     if isinstance(data, str):
         raise OptionError("this stream is open for text", remedy="Open it with mode 'rb'")
     if len(data) > limits.max_bytes:
-        return _failed(name or "stream", too_large(name or "stream", limits.max_bytes))
+        return _failed(name or "stream", limit_error("larger than", "max_bytes", limits.max_bytes, name))
     return _memory(data, name)
 
 
@@ -226,7 +224,7 @@ def _blob(blob: Any, limits: Limits) -> Source:
         return Source(name, path.name, path=path)
     data = blob.as_bytes()
     if len(data) > limits.max_bytes:
-        return _failed(name or "blob", too_large(name or "blob", limits.max_bytes))
+        return _failed(name or "blob", limit_error("larger than", "max_bytes", limits.max_bytes, name))
     return _memory(data, name)
 
 
@@ -256,7 +254,7 @@ def _url(url: str, limits: Limits, allow_hosts: tuple[str, ...]) -> Source:
     name = url.split("#", 1)[0]
     try:
         return Source(name, output_name(name), data=fetch(url, limits, allow_hosts))
-    except (UrlError, LimitError) as error:
+    except SourceError as error:
         return _failed(name, error)
 
 

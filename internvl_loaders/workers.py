@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import IO, Any
 
-from internvl_loaders.errors import InternVLError, LimitError, PageError
+from internvl_loaders.errors import InternVLError, PageError, limit_error
 
 LINGER = 2.0
 """Seconds an idle worker waits for more work: long enough to serve call after call."""
@@ -243,10 +243,7 @@ class Pool:
 
 def _death(status: int, timed_out: bool, seconds: float) -> InternVLError:
     if timed_out:
-        return LimitError(
-            f"took longer than max_seconds = {seconds:g}",
-            remedy="Raise max_seconds (--max-seconds) if you trust it",
-        )
+        return limit_error("took longer than", "max_seconds", seconds)
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
     return PageError(f"the process reading it ended by {how}")
 

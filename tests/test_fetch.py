@@ -92,7 +92,7 @@ def test_every_hop_is_checked(base: str) -> None:
 
 def test_redirects_are_bounded(base: str) -> None:
     assert fetch(f"{base}/hop4", Limits(max_redirects=5), ALLOWED) == b"the bytes"
-    with pytest.raises(UrlError, match="max_redirects = 3"):
+    with pytest.raises(LimitError, match="max_redirects = 3"):
         fetch(f"{base}/hop4", Limits(max_redirects=3), ALLOWED)
 
 
@@ -103,7 +103,7 @@ def test_size_is_bounded_while_streaming(base: str) -> None:
 
 def test_time_is_bounded_while_streaming(base: str) -> None:
     started = time.monotonic()
-    with pytest.raises(UrlError, match="max_download_seconds"):
+    with pytest.raises(LimitError, match="max_download_seconds"):
         fetch(f"{base}/slow", Limits(max_download_seconds=0.5), ALLOWED)
     assert time.monotonic() - started < 3
 

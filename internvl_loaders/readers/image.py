@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from internvl_loaders.content import Content, Rect
-from internvl_loaders.errors import DamagedDocumentError, LimitError, PageError
+from internvl_loaders.errors import DamagedDocumentError, PageError, limit_error
 from internvl_loaders.readers.pixels import scale_within, to_rgb
 
 if TYPE_CHECKING:
@@ -100,11 +100,8 @@ class ImageReader:
                 ) from error
         pixels = self._image.width * self._image.height
         if pixels > self._max_image_pixels:
-            raise LimitError(
-                f"the image declares {pixels:,} pixels, over max_image_pixels={self._max_image_pixels:,}",
-                source=self._name,
-                remedy="Raise max_image_pixels if you trust the file",
-            )
+            problem = f"the image declares {pixels:,} pixels, more than"
+            raise limit_error(problem, "max_image_pixels", self._max_image_pixels, self._name)
         return self._image
 
     def _decoded(self, index: int, max_pixels: int) -> PILImage:

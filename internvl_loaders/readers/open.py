@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from internvl_loaders.errors import (
     DocumentNotFoundError,
     EmptyDocumentError,
-    LimitError,
     SourceError,
     SourcePermissionError,
     UnsupportedDocumentError,
+    limit_error,
 )
 from internvl_loaders.readers.pdf import PdfReader
 
@@ -99,11 +99,7 @@ def _head(document: Path | bytes, name: str, limits: Limits) -> bytes:
     if not size or not head:
         raise EmptyDocumentError("the file is empty (0 bytes)", source=name, remedy="Fetch or save it again")
     if size > limits.max_bytes:
-        raise LimitError(
-            f"the file has {size:,} bytes, more than max_bytes={limits.max_bytes:,}",
-            source=name,
-            remedy="Raise max_bytes if you trust the file",
-        )
+        raise limit_error(f"the file has {size:,} bytes, more than", "max_bytes", limits.max_bytes, name)
     return head
 
 
@@ -111,9 +107,6 @@ def _within(reader: PdfReader | ImageReader, name: str, limits: Limits) -> PdfRe
     if len(reader) > limits.max_pages:
         pages = len(reader)
         reader.close()
-        raise LimitError(
-            f"the document has {pages:,} pages, more than max_pages={limits.max_pages:,}",
-            source=name,
-            remedy="Raise max_pages if you trust the file",
-        )
+        problem = f"the document has {pages:,} pages, more than"
+        raise limit_error(problem, "max_pages", limits.max_pages, name)
     return reader

@@ -9,7 +9,7 @@ from internvl_loaders.errors import PasswordError
 
 
 def spellings(password: str | None) -> list[str]:
-    """The password as given and, where that differs, as SASLprep (RFC 4013) has it, which PDF 2.0 asks for."""
+    """The password as given and, where that differs, as PDF 2.0 wants it: SASLprep (RFC 4013)."""
     given = password or ""
     mapped = (" " if stringprep.in_table_c12(c) else c for c in given if not stringprep.in_table_b1(c))
     prepared = unicodedata.normalize("NFKC", "".join(mapped))
@@ -21,4 +21,4 @@ def wrong_password(password: str | None) -> PasswordError:
         return PasswordError(
             "the document is encrypted and the password is wrong", remedy="Check the password"
         )
-    return PasswordError("the document is encrypted", remedy="Give its password")
+    return PasswordError("the document is encrypted", remedy="Give its password (--password)")

@@ -43,8 +43,6 @@ class PdfReader:
     reader failed on a page, `notes` tells what happened.
     """
 
-    name = "pdf"
-
     def __init__(
         self, document: Path | bytes, *, name: str, password: str | None, readers: Sequence[str]
     ) -> None:
@@ -55,7 +53,7 @@ class PdfReader:
         self._open: dict[str, _OneReader] = {}
         self._refused: dict[str, Exception] = {}
         self._notes: dict[int, list[str]] = {}
-        self._count = self._pages()
+        self.name, self._count = self._first()
         self._damage = self._cut_off()
 
     def __len__(self) -> int:
@@ -74,8 +72,14 @@ class PdfReader:
         return self._page(index, self._order, "read", lambda reader: reader.content(index))
 
     def render(self, index: int, dpi: float, max_pixels: int) -> PIL.Image.Image:
+        width, _ = self.size(index)
         order = [name for name in RENDERERS if name in self._order]
-        return self._page(index, order, "draw", lambda reader: reader.render(index, dpi, max_pixels))
+
+        def draw(reader: _OneReader) -> PIL.Image.Image:
+            its_width, _ = _checked(reader.size(index))  # pdfium knows no /UserUnit
+            return reader.render(index, dpi * width / its_width, max_pixels)
+
+        return self._page(index, order, "draw", draw)
 
     def notes(self, index: int) -> list[str]:
         """What went wrong on this page and was got over; empty where all went well."""
@@ -86,8 +90,8 @@ class PdfReader:
             reader.close()
         self._open.clear()
 
-    def _pages(self) -> int:
-        """The page count by the first reader that finds any. Raises a SourceError that says why none does."""
+    def _first(self) -> tuple[str, int]:
+        """The first reader that finds pages, and how many. Raises a SourceError that says why none does."""
         empty = False
         for name in self._order:
             try:
@@ -97,7 +101,7 @@ class PdfReader:
                 self._open.pop(name, None)
                 continue
             if count > 0:
-                return count
+                return name, count
             reader = self._open.pop(name)
             empty = empty or not reader.repaired
             self._refused[name] = EmptyDocumentError("no pages")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from internvl_loaders.content import Span
 
-_TEXT = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_CLIP
+_TEXT = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP
 """No images: decoding them costs seconds."""
 _CODES = _TEXT | pymupdf.TEXT_USE_CID_FOR_UNKNOWN_UNICODE
 _GRAPHICS = pymupdf.TEXT_PRESERVE_IMAGES | pymupdf.TEXT_COLLECT_VECTORS

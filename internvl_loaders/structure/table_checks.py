@@ -7,12 +7,14 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 from statistics import median
 
+from internvl_loaders.structure.table_columns import CURRENCY
 from internvl_loaders.structure.table_grid import Grid, Place
 from internvl_loaders.structure.table_text import is_value
 
 _MARKER = re.compile(
     r"[•◦▪‣·○●■□–—*-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxlc]{1,6})[.)]|\[\w{1,12}\]|\d+(?:\.\d+)+\.?"
 )
+_LABELLED = re.compile(r"[^\W\d][^:：]*[:：]\s*\S")
 _PAGE = re.compile(r"\d{1,4}|[ivxlc]+")
 _EQUATION = re.compile(r"\((?:[A-Z]\.)?\d+(?:[.\-]\d+)*[a-z]?\)")
 _MATH = re.compile(r"[=∈⊆⊂∪∩∀∃⇒⇔→↦∑∏∫√∂∞≅≃≠⊕⊗∘�\ue000-\uf8ffα-ωΑ-Ω]|^[a-zA-Z][₀-₉⁰-⁹\d′']?,?$")
@@ -32,10 +34,12 @@ def plausibility(grid: Grid) -> float:
         return _ruled(grid, density)
     if _is_list(grid) or _is_contents(grid) or _is_form(grid) or _is_formula(grid):
         return 0.0
+    if not grid.framed and (_is_text(grid) or (grid.rows == 2 and not grid.header)):
+        return 0.0
     right = [p for p in body if p.col > 0]
     lines = Counter(p.row for p in body)
     several = sum(n > 1 for n in lines.values()) / len(lines)
-    aligned = _alignment(body)
+    aligned = _alignment(body if len(lines) > 1 else filled)
     if not right or several < 0.4 or density < 0.45 or aligned < 0.6:
         return 0.0
     values = sum(is_value(p.text) for p in right) / len(right)
@@ -123,9 +127,27 @@ def _is_form(grid: Grid) -> bool:
     """Labels that end in a colon, each beside its value."""
     filled = grid.filled()
     labels = [p for p in filled if p.text.endswith((":", "：")) or p.text.startswith((":", "："))]
+    both = sum(bool(_LABELLED.match(p.text)) for p in filled)
+    if (both + len(labels)) * 2 >= len(filled):
+        return True
     return len(labels) * 4 >= len(filled) or (
         grid.cols == 2 and len({p.row for p in labels}) * 2 >= grid.rows
     )
+
+
+def _is_text(grid: Grid) -> bool:
+    """Blocks of text side by side, as addresses and bank details are set: no column of numbers."""
+    columns = [[p for p in _column(grid, c) if p.row >= grid.header] for c in range(1, grid.cols)]
+    if any(sum(_is_figure(p) for p in places) * 2 >= len(places) > 0 for places in columns):
+        return False
+    body = grid.body()
+    return sum(len(p.words) for p in body) >= 1.5 * len(body)
+
+
+def _is_figure(place: Place) -> bool:
+    """A value that does not begin with a word, unless that is a currency."""
+    first = place.words[0].text
+    return is_value(place.text) and (not first.isalpha() or first in CURRENCY)
 
 
 def _is_formula(grid: Grid) -> bool:

@@ -34,10 +34,12 @@ def body_lines(lines: Sequence[Line], walls: Sequence[float] = ()) -> list[Line]
     ]
     most = max((len(parts) for parts in pieces), default=0)
     full = [line for line, parts in zip(lines, pieces, strict=True) if len(parts) >= max(2, most / 2)]
-    if len(data) < 3 or len(data) * 4 < len(full):
+    if len(data) < 2 or len(data) * 4 < len(full):
         return full
-    widest = max(len(pieces_of(line.words, walls)) for line in data)
-    return data if widest * 2 >= most else full
+    counts = [len(pieces_of(line.words, walls)) for line in data]
+    if len(data) == 2:
+        return data if min(counts) == most else full
+    return data if max(counts) * 2 >= most else full
 
 
 def gutters_of(lines: Sequence[Line], walls: Sequence[float] = ()) -> list[Gutter]:
@@ -123,7 +125,7 @@ def _strength(
     return min(clear / 0.9, gap / max(1.0, 2 * usual))
 
 
-_CURRENCY = frozenset({"$", "€", "£", "¥", "US$", "USD", "EUR", "GBP", "CHF", "RM", "Rs.", "("})
+CURRENCY = frozenset({"$", "€", "£", "¥", "US$", "USD", "EUR", "GBP", "CHF", "RM", "Rs.", "("})
 _CLOSING = frozenset({"%", ")", "*", "**", "***", "†", "‡", "€", "$", "‰"})
 
 
@@ -133,7 +135,7 @@ def _join_signs(body: Sequence[Line], gutters: list[Gutter], em: float) -> list[
     edges = [-1e9, *(g.middle for g in gutters), 1e9]
     for i, (left, right) in enumerate(pairwise(edges)):
         texts = {w.text for line in body for w in line.words if left < (w.x0 + w.x1) / 2 <= right}
-        if texts and texts <= _CURRENCY and i < len(gutters) and not gutters[i].wall:
+        if texts and texts <= CURRENCY and i < len(gutters) and not gutters[i].wall:
             kept = [g for g in kept if g is not gutters[i]]
         elif texts and texts <= _CLOSING and i > 0 and gutters[i - 1].x1 - gutters[i - 1].x0 < 0.7 * em:
             kept = [g for g in kept if g is not gutters[i - 1] or g.wall]

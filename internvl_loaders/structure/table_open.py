@@ -73,9 +73,11 @@ def open_grid(
     columns = _columns(lines, gutters)
     columns = _with_headed_columns(lines, columns)
     full, partial = _by_width(across, rect, columns)
+    pieces = [_line_pieces(line, columns) for line in lines]
+    top = next((i for i, row in enumerate(pieces) if any(is_value(p.text) for p in row)), 0)
     rows = [
-        [part for piece in _line_pieces(line, columns) for part in _split(piece, columns, line, partial)]
-        for line in lines
+        [part for piece in row for part in _split(piece, columns, line, partial, i < top)]
+        for i, (line, row) in enumerate(zip(lines, pieces, strict=True))
     ]
     head = header_lines(lines, rows, full)
     places, levels = header_places(
@@ -206,8 +208,11 @@ def _line_pieces(line: Line, columns: Columns) -> list[Piece]:
     return pieces
 
 
-def _split(piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule]) -> list[Piece]:
-    """The piece cut between two columns where its parts stand with their columns' text.
+def _split(
+    piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule], heading: bool
+) -> list[Piece]:
+    """The piece cut between two columns where its parts stand with their columns' text; that of a
+    heading may reach far over the gutter.
 
     A heading stays whole where a rule under it, or its being centred, shows that it spans columns.
     """
@@ -226,7 +231,11 @@ def _split(piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule]) 
     cuts: list[tuple[float, int]] = []
     for i, (a, b) in enumerate(pairwise(piece.words)):
         gap = b.x0 - a.x1
-        crossed = [g for g in columns.gutters if a.x1 - columns.em < g.middle < b.x0 + columns.em]
+        crossed = any(
+            a.x1 - columns.em < (g.x1 if heading else g.middle)
+            and (g.x0 if heading else g.middle) < b.x0 + columns.em
+            for g in columns.gutters
+        )
         if gap > max(0.2 * columns.em, 1.15 * usual) and crossed:
             cuts.append((gap, i + 1))
     for _, i in sorted(cuts, reverse=True):
@@ -238,7 +247,7 @@ def _split(piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule]) 
             and _aligned(a, columns)
             and _aligned(b, columns)
         ):
-            return [*_split(a, columns, line, partial), *_split(b, columns, line, partial)]
+            return [*_split(a, columns, line, partial, heading), *_split(b, columns, line, partial, heading)]
     return [piece]
 
 

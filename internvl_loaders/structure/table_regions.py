@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from internvl_loaders.content import Rect, Rule
+from internvl_loaders.structure.table_breaks import foreign, parts_of, widest_gap
 from internvl_loaders.structure.table_prose import without_prose
 from internvl_loaders.structure.table_text import Piece, Row, Word, bounds, is_data, is_value, rows_of
 
@@ -33,6 +34,8 @@ class Region:
     rect: Rect
     words: list[Word]
     across: list[Rule]
+    whole: bool = True
+    """Nothing was cut off."""
 
 
 def stacked_regions(words: Sequence[Word], across: Sequence[Rule]) -> list[Region]:
@@ -87,13 +90,30 @@ def _flush(run: list[Rule], words: Sequence[Word], across: Sequence[Rule], regio
     if open_end and last < len(near) and near[last].line.y0 - rect.y1 < 2 * near[last].line.em:
         begin = last + 1 if len(near[last].pieces) == 1 else last
         if begin < len(near) and len(near[begin].pieces) > 1:
-            last = _grow(near, begin)
-    if is_data(near[first]):
+            last = _grow(near, begin, ())
+    if is_data(next((row for row in near[first:last] if len(row.pieces) > 1), near[first])):
         first = _headings(near, first, last, (), 0)
-    inside = [w for row in near[first:last] for w in row.words]
-    box = bounds(inside)
-    rect = Rect(rect.x0, min(rect.y0, box.y0), rect.x1, max(rect.y1, box.y1))
-    regions.append(Region(rect, inside, rules_in(across, rect)))
+    regions += _regions(near[first:last], across, rect)
+
+
+def _regions(rows: Sequence[Row], across: Sequence[Rule], ruled: Rect | None = None) -> list[Region]:
+    """The rows, parted where something else begins; `ruled` is what the rules around them enclose."""
+    inside = [w for row in rows for w in row.words]
+    near = rules_in(across, _around(bounds(inside), ruled, rows[0].line.em))
+    parts = parts_of(rows, near)
+    regions = []
+    for part in parts:
+        words = [w for row in rows[part.first : part.last] for w in row.words]
+        whole = part == parts[0] and part.first == 0 and part.last == len(rows)
+        rect = _around(bounds(words), ruled if whole else None, rows[part.first].line.em)
+        regions.append(Region(rect, words, rules_in(near, rect), whole))
+    return regions
+
+
+def _around(rect: Rect, ruled: Rect | None, em: float) -> Rect:
+    if ruled is None:
+        return Rect(rect.x0 - em, rect.y0 - em, rect.x1 + em, rect.y1 + em)
+    return Rect(ruled.x0, min(ruled.y0, rect.y0), ruled.x1, max(ruled.y1, rect.y1))
 
 
 def rules_in(across: Sequence[Rule], rect: Rect) -> list[Rule]:
@@ -137,17 +157,13 @@ def run_regions(words: Sequence[Word], across: Sequence[Rule]) -> list[Region]:
         if len(rows[i].pieces) < 2:
             i += 1
             continue
-        end = _grow(rows, i)
+        end = _grow(rows, i, across)
         several = [r for r in rows[i:end] if len(r.pieces) > 1]
         if len(several) < 2:
             i += 1
             continue
         start = _headings(rows, i, end, across, done)
-        inside = [w for row in rows[start:end] for w in row.words]
-        rect = bounds(inside)
-        em = rows[i].line.em
-        around = Rect(rect.x0 - em, rect.y0 - em, rect.x1 + em, rect.y1 + em)
-        regions.append(Region(rect, inside, rules_in(across, around)))
+        regions += _regions(rows[start:end], across)
         i = end
         if any(is_data(row) for row in several):
             done = end
@@ -168,7 +184,7 @@ def _columns_with(
     return union
 
 
-def _grow(rows: Sequence[Row], start: int) -> int:
+def _grow(rows: Sequence[Row], start: int, across: Sequence[Rule]) -> int:
     """The end of the run of rows that share columns with the row at `start`."""
     columns = [(p.x0, p.x1) for p in rows[start].pieces]
     end = start + 1
@@ -178,7 +194,7 @@ def _grow(rows: Sequence[Row], start: int) -> int:
     while i < len(rows):
         row, above = rows[i], rows[i - 1]
         em = min(row.line.em, above.line.em)
-        if row.line.y0 - above.line.y1 > 2.8 * em:
+        if row.line.y0 - above.line.y1 > 2.8 * em and widest_gap(above, row, across) > 2 * em:
             break
         if not 0.55 < row.line.em / rows[start].line.em < 1.8:
             break
@@ -188,7 +204,7 @@ def _grow(rows: Sequence[Row], start: int) -> int:
                 break
             if len(union) < len(columns) and row.line.y0 - above.line.y1 > em:
                 break  # other columns after a gap: another table
-            if data and not any(is_value(p.text) for p in row.pieces) and _foreign(row, data, em):
+            if data and not any(is_value(p.text) for p in row.pieces) and foreign(row, data, em):
                 break
             if is_data(row):
                 data.append(row)
@@ -221,19 +237,6 @@ def _grow(rows: Sequence[Row], start: int) -> int:
         ):
             end += 1
     return end
-
-
-def _foreign(row: Row, data: Sequence[Row], em: float) -> bool:
-    """Whether a row of headings belongs to other columns than the data above it."""
-    inline = sum(
-        any(
-            min(abs(p.x0 - q.x0), abs(p.x1 - q.x1), abs(p.x0 + p.x1 - q.x0 - q.x1) / 2) < 0.6 * em
-            for other in data[-8:]
-            for q in other.pieces
-        )
-        for p in row.pieces
-    )
-    return inline * 2 <= len(row.pieces)
 
 
 def _headings(rows: Sequence[Row], start: int, end: int, across: Sequence[Rule], least: int) -> int:

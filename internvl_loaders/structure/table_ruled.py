@@ -124,8 +124,9 @@ def _split_rows(xs: Axis, ys: Axis, words: Sequence[Word]) -> None:
             for c in sorted({c for row in cells for c in row} - {0})
         ]
         stacked = sum(n > 1 and n * 2 >= len(lines) for n in values)
+        some = sum(n > 0 for n in values) if stacked > 1 else len(values)
         sparse = ruled <= 3 and r > 0 and len(lines) > 3
-        if not sparse and (not stacked or stacked * 2 < len(values)):
+        if not sparse and (not stacked or stacked * 2 < some):
             continue
         groups = row_groups(lines, cells, set(), xs.at[1:])
         for (_, last), (first, _) in pairwise(groups):

@@ -27,6 +27,9 @@ PLAUSIBLE_BETWEEN_RULES = 0.3
 RULES_COUNT = 0.15
 """How much more plausible the same words are as a table between rules than without."""
 
+ONE_ROW = 0.25
+"""How much less plausible a table of one row is than what else the same words may be."""
+
 
 @dataclass(frozen=True)
 class FoundTable:
@@ -52,7 +55,10 @@ def find_tables(content: Content) -> list[FoundTable]:
         if page.take(_judged(lattice_grid(lattice, page.free)), PLAUSIBLE):
             used.update(lattice.across)
     loose = [r for r in across if r not in used]
-    stacked = [_judged(_open(region), RULES_COUNT) for region in stacked_regions(page.free, loose)]
+    stacked = [
+        _judged(_open(region), RULES_COUNT if region.whole else 0.0)
+        for region in stacked_regions(page.free, loose)
+    ]
     runs = [_judged(_open(region)) for region in run_regions(page.free, loose)]
     before = len(page.taken)
     for judged in sorted((j for j in (*stacked, *runs) if j), key=lambda j: j.rank, reverse=True):
@@ -79,6 +85,8 @@ def _judged(grid: Grid | None, bonus: float = 0.0) -> _Judged | None:
         return None
     grid = trimmed(grid)
     score = plausibility(grid)
+    if grid.rows - grid.header < 2:
+        bonus -= ONE_ROW
     return _Judged(grid, score, score + bonus)
 
 

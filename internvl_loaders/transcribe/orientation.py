@@ -5,7 +5,7 @@ Quads are (n, 4, 2) arrays of pixels as `ppocr` gives them. No network but the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -73,21 +73,22 @@ def find_rotation(image: Array, quads: Array, recognise: Recognise) -> tuple[int
     crops = {int(i): cut_out(image, quads[i], sideways) for i in sample}
     read = {i: recognise(crop) for i, crop in crops.items()}
     flipped = False
-    if mean_confidence(read) < SURE:
+    if mean_confidence(read.values()) < SURE:
         other = {i: recognise(np.ascontiguousarray(crop[::-1, ::-1])) for i, crop in crops.items()}
-        if mean_confidence(other) > mean_confidence(read) + _LEAST_LEAD:
+        if mean_confidence(other.values()) > mean_confidence(read.values()) + _LEAST_LEAD:
             read, crops, flipped = other, {i: c[::-1, ::-1] for i, c in crops.items()}, True
-    if mean_confidence(read) < _LEAST_SEEN:
+    if mean_confidence(read.values()) < _LEAST_SEEN:
         return 0, {} if sideways or flipped else read
     if sideways and _written_vertically(crops, read, recognise):
         return 180 * flipped, read
     return 90 * sideways + 180 * flipped, read
 
 
-def mean_confidence(lines: Mapping[int, Line]) -> float:
+def mean_confidence(lines: Iterable[Line]) -> float:
     """Over the characters of all lines; 0 where nothing was read."""
-    total = sum(len(line.text) for line in lines.values())
-    return sum(line.confidence * len(line.text) for line in lines.values()) / total if total else 0.0
+    read = [(line.confidence, len(line.text)) for line in lines]
+    total = sum(length for _, length in read)
+    return sum(confidence * length for confidence, length in read) / total if total else 0.0
 
 
 def _written_vertically(crops: Mapping[int, Array], read: Mapping[int, Line], recognise: Recognise) -> bool:
@@ -96,8 +97,8 @@ def _written_vertically(crops: Mapping[int, Array], read: Mapping[int, Line], re
     if sum(map(is_cjk, text)) <= 0.5 * len(text):
         return False
     longest = sorted(read, key=lambda i: -len(read[i].text))[:4]
-    upright = {i: recognise(_row_of_characters(crops[i], read[i])) for i in longest}
-    return mean_confidence(upright) > mean_confidence({i: read[i] for i in longest})
+    upright = [recognise(_row_of_characters(crops[i], read[i])) for i in longest]
+    return mean_confidence(upright) > mean_confidence(read[i] for i in longest)
 
 
 def _row_of_characters(crop: Array, line: Line) -> Array:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from internvl_loaders.content import Content, Rect, Rule, Span
 from internvl_loaders.structure.script import is_cjk
-from internvl_loaders.transcribe import Reading
+from internvl_loaders.transcribe import Reading, lone
 from internvl_loaders.transcribe.orientation import (
     find_rotation,
     find_skew,
@@ -76,35 +76,41 @@ class RapidOCRTranscriber:
                 page, quads = straighten(page, quads, skew)
             else:
                 skew = 0.0
-        kept = _without_specks(lines)
-        boxes = (
-            np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1) if len(quads) else np.zeros((0, 4))
-        )
-        shown = boxes[sorted(kept)]
+        seen = [
+            _Seen(line, crops[i], quads[i], bool(down[i]))
+            for i, line in sorted(_without_specks(lines).items())
+        ]
         with clock("rules"):
-            height = float(np.median(np.minimum(*sides(quads)))) if len(quads) else dpi / 6
-            rules = find_rules(page, shown, height)
-            figures = find_figures(page, shown)
+            boxes = _boxes(seen)
+            rules = find_rules(page, boxes, _line_height(seen) or dpi / 6)
+            figures = find_figures(page, boxes)
+        with clock("recognise"):
+            seen += self._lone_characters(page, boxes, rules)
         points = 72 / dpi
-        content = Content(
-            width=page.shape[1] * points,
-            height=page.shape[0] * points,
-            spans=[
-                span
-                for i in sorted(kept, key=lambda i: (boxes[i][1], boxes[i][0]))
-                for span in _spans(kept[i], crops[i], quads[i], bool(down[i]), i, points)
-            ],
-            rules=[Rule(*(v * points for v in rule)) for rule in rules],
-            figures=[Rect(*(v * points for v in rect)) for rect in figures],
-        )
+        seen.sort(key=lambda s: (s.quad[:, 1].min(), s.quad[:, 0].min()))
         return Reading(
-            content=content,
+            content=Content(
+                width=page.shape[1] * points,
+                height=page.shape[0] * points,
+                spans=[span for number, s in enumerate(seen) for span in _spans(s, number, points)],
+                rules=[Rule(*(v * points for v in rule)) for rule in rules],
+                figures=[Rect(*(v * points for v in figure)) for figure in figures],
+            ),
             rotation=rotation,
             skew=skew,
-            confidence=mean_confidence(kept) if kept else None,
+            confidence=mean_confidence([s.line for s in seen]) if seen else None,
             image=_image(page, image, rotation, skew),
             timings=clock.seconds,
         )
+
+    def _lone_characters(self, page: Array, boxes: Array, rules: Sequence[Rule]) -> list[_Seen]:
+        found = []
+        for quad in lone.candidates(page, boxes, rules):
+            crop = cut_out(page, quad, turned=False)
+            line = self._networks.recognise(crop)
+            if lone.believable(line):
+                found.append(_Seen(line, crop, quad, down=False))
+        return found
 
     def _detect(self, page: Array) -> Array:
         """Quads of the page's lines; text too small for the network is looked for once more, enlarged."""
@@ -133,6 +139,26 @@ class _Clock:
         self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - started, 4)
 
 
+class _Seen(NamedTuple):
+    """A line, its image, its place on the straightened page, and whether it runs down it."""
+
+    line: Line
+    crop: Array
+    quad: Array
+    down: bool
+
+
+def _boxes(seen: Sequence[_Seen]) -> Array:
+    """x0, y0, x1, y1 of every line."""
+    quads = np.array([s.quad for s in seen]).reshape(-1, 4, 2)
+    return np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
+
+
+def _line_height(seen: Sequence[_Seen]) -> float:
+    """The median one in pixels; 0 on a page without text."""
+    return float(np.median(np.minimum(*sides(np.array([s.quad for s in seen]))))) if seen else 0.0
+
+
 def _without_specks(lines: Mapping[int, Line]) -> dict[int, Line]:
     """The lines that are text: no stains, and no strokes of a script the page is not in."""
     read = {
@@ -147,31 +173,25 @@ def _without_specks(lines: Mapping[int, Line]) -> dict[int, Line]:
     }
 
 
-def _spans(line: Line, crop: Array, quad: Array, down: bool, number: int, points: float) -> Iterator[Span]:
+def _spans(seen: _Seen, number: int, points: float) -> Iterator[Span]:
     """A line's words in points, trimmed to the height of its letters."""
-    if down:
-        quad = quad[[1, 2, 3, 0]]
-    top, bottom = (quad[0], quad[1]), (quad[3], quad[2])
-    height = float(np.linalg.norm((bottom[0] + bottom[1] - top[0] - top[1]) / 2))
-    for word in words(line, crop):
-        above = [top[0] + (top[1] - top[0]) * at for at in (word.start, word.end)]
-        below = [bottom[0] + (bottom[1] - bottom[0]) * at for at in (word.start, word.end)]
-        corners = np.array(
-            [
-                *(a + (b - a) * _ABOVE for a, b in zip(above, below, strict=True)),
-                *(a + (b - a) * (1 - _BELOW) for a, b in zip(above, below, strict=True)),
-            ]
-        )
-        x0, y0, x1, y1 = (float(v) * points for v in (*corners.min(axis=0), *corners.max(axis=0)))
+    corners = seen.quad[[1, 2, 3, 0]] if seen.down else seen.quad
+    start = corners[[0, 3]] * points
+    along = corners[[1, 2]] * points - start
+    trim = np.array([[1 - _ABOVE, _ABOVE], [_BELOW, 1 - _BELOW]])
+    height = float(np.linalg.norm((start[1] - start[0]) + along[1] / 2 - along[0] / 2))
+    for word in words(seen.line, seen.crop):
+        ends = np.concatenate([trim @ (start + along * at) for at in (word.start, word.end)])
+        (x0, y0), (x1, y1) = ends.min(axis=0).tolist(), ends.max(axis=0).tolist()
         yield Span(
             word.text,
             x0,
             y0,
             x1,
             y1,
-            size=height * points / _SIZES,
+            size=height / _SIZES,
             line=number,
-            upright=not down,
+            upright=not seen.down,
             confidence=round(word.confidence, 4),
         )
 

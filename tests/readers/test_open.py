@@ -27,7 +27,7 @@ from internvl_loaders.errors import (
 from internvl_loaders.options import Limits
 from internvl_loaders.readers.open import open_document
 from tests.pdfs import pdf
-from tests.readers.build import image_bytes, no_pages
+from tests.readers.build import image_bytes, no_pages, page_pdf
 
 IMAGE = PIL.Image.new("RGB", (60, 40), "white")
 
@@ -40,7 +40,7 @@ def opened(document: Path | bytes, **options: Any) -> Any:
 def test_content_decides_not_the_name(tmp_path: Path) -> None:
     path = tmp_path / "scan.png"
     path.write_bytes(b"\n" * 900 + pdf("a", "b"))
-    assert (opened(path).name, len(opened(path))) == ("pdf", 2)
+    assert (opened(path, readers=["pdfium"]).name, len(opened(path))) == ("pdfium", 2)
     path = tmp_path / "paper.pdf"
     path.write_bytes(image_bytes(IMAGE, "PNG"))
     assert opened(path).name == "image"
@@ -99,9 +99,9 @@ def test_no_permission_as_the_system_says_it(tmp_path: Path, monkeypatch: pytest
 
 
 def test_limits() -> None:
-    with pytest.raises(LimitError, match="max_bytes=100"):
+    with pytest.raises(LimitError, match="max_bytes = 100"):
         opened(pdf("a"), limits=Limits(max_bytes=100))
-    with pytest.raises(LimitError, match=r"3 pages, more than max_pages=2"):
+    with pytest.raises(LimitError, match=r"3 pages, more than max_pages = 2"):
         opened(pdf("a", "b", "c"), limits=Limits(max_pages=2))
 
 
@@ -172,7 +172,10 @@ class Failing:
     def content(self, index: int) -> Any:
         raise RuntimeError("a fault of the library\nwith details")
 
-    render = label = size = content
+    render = label = content
+
+    def size(self, index: int) -> tuple[float, float]:
+        return (0.0, 842.0)
 
     def close(self) -> None:
         pass
@@ -221,6 +224,16 @@ def absent(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     ours = {"pymupdf": "pymupdf", "pypdfium2": "pdfium"}[package]
     monkeypatch.delitem(sys.modules, f"internvl_loaders.readers.{ours}", raising=False)
+
+
+def test_both_readers_draw_to_one_scale() -> None:
+    """pdfium knows no /UserUnit: it takes the page for a smaller one."""
+    pytest.importorskip("pymupdf")
+    page = page_pdf("BT /F 12 Tf 50 500 Td (Hello) Tj ET", extra="/UserUnit 2")
+    for readers in (("pymupdf", "pdfium"), ("pymupdf",)):
+        found = opened(page, readers=readers)
+        assert found.size(0) == (800, 1200)
+        assert found.render(0, 36, 10**7).size == (400, 600)
 
 
 def test_page_labels() -> None:

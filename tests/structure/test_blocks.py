@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from typeset import PROSE, Setter
 
 from internvl_loaders.content import Content, Rect, Span
 from internvl_loaders.document import Cell, Table
 from internvl_loaders.structure import structure
 from internvl_loaders.structure.tables import FoundTable
+from tests.structure.typeset import PROSE, Setter
 
 pytestmark = pytest.mark.usefixtures("no_tables")
 

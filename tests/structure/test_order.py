@@ -4,10 +4,10 @@ import random
 from dataclasses import replace
 
 import pytest
-from typeset import Setter, numbered
 
 from internvl_loaders.content import Rect
 from internvl_loaders.structure import structure
+from tests.structure.typeset import Setter, numbered
 
 pytestmark = pytest.mark.usefixtures("no_tables")
 

@@ -4,10 +4,10 @@ import random
 from dataclasses import replace
 
 import pytest
-from typeset import PROSE, Setter
 
 from internvl_loaders.content import Content, Rule, Span
 from internvl_loaders.structure.tables import FoundTable, find_tables
+from tests.structure.typeset import PROSE, Setter
 
 
 class Sheet(Setter):

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typeset import PROSE, Setter, numbered
 
 from internvl_loaders.content import Content, Rule, Span
 from internvl_loaders.structure.tables import MAX_SPANS, find_tables
+from tests.structure.typeset import PROSE, Setter, numbered
 
 
 def two_columns(page: Setter) -> None:
