@@ -46,6 +46,10 @@ class _Draft:
     image: PIL.Image.Image | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def says_something(self) -> bool:
+        return any(block.text.strip() for block in self.blocks)
+
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         started = time.perf_counter()
@@ -80,14 +84,14 @@ class OpenDocument:
         if choice == "text-layer" or (choice == "auto" and verdict.sound):
             self._read_text_layer(draft, index, painted_only=verdict.sound)
             if not verdict.sound and verdict.kind != "empty":
-                if not draft.blocks:
+                if not draft.says_something:
                     raise PageError(verdict.reason, remedy="Read it with transcriber auto or rapidocr")
                 draft.reasons.append(verdict.reason)
         elif verdict.kind == "empty":
             draft.reasons.append(verdict.reason)
         else:
             self._read_image(draft, index, threads)
-            if choice == "auto" and not draft.blocks and self._content(index).spans:
+            if choice == "auto" and not draft.says_something and self._content(index).spans:
                 self._read_text_layer(draft, index, painted_only=False)
                 draft.status, draft.attempts = "fallback", 2
                 draft.reasons.append(

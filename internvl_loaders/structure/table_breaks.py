@@ -15,6 +15,8 @@ FAR = 3.0
 LARGER = 1.4
 LARGER_BOLD = 1.12
 """How much larger than the cells' a title's type is; less is enough where only the title is bold."""
+NEAR = 12
+"""Rows above that tell the columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def parts_of(rows: Sequence[Row], across: Sequence[Rule]) -> list[Part]:
         elif i > first and (
             _is_far(rows[i - 1], row, pitch, across)
             or _is_new_heading(rows, first, i, across)
-            or _bridges(rows[first:i], row)
+            or _bridges(rows[max(first, i - NEAR) : i], row)
         ):
             close(i, True)
             first = i
@@ -111,8 +113,10 @@ def _is_new_heading(rows: Sequence[Row], first: int, i: int, across: Sequence[Ru
     row, em = rows[i], rows[i].line.em
     if len(row.pieces) < 2 or any(is_value(p.text) or ":" in p.text for p in row.pieces):
         return False
-    above = [r for r in rows[first:i] if is_data(r) or _is_form(r)]
-    if not above or (i + 1 < len(rows) and not any(is_data(r) for r in rows[i + 1 : i + 4])):
+    if i + 1 < len(rows) and not any(is_data(r) for r in rows[i + 1 : i + 4]):
+        return False
+    above = [r for r in rows[max(first, i - NEAR) : i] if is_data(r) or _is_form(r)]
+    if not above:
         return False
     ruled = _ruled(rows[i - 1], row, rows[i + 1] if i + 1 < len(rows) else None, across)
     apart = row.line.y0 - rows[i - 1].line.y1 > 0.6 * em

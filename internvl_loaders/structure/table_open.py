@@ -76,7 +76,7 @@ def open_grid(
     pieces = [_line_pieces(line, columns) for line in lines]
     top = next((i for i, row in enumerate(pieces) if any(is_value(p.text) for p in row)), 0)
     rows = [
-        [part for piece in row for part in _split(piece, columns, line, partial, i < top)]
+        [part for piece in row for part in _split(piece, columns, line, partial, i == top - 1)]
         for i, (line, row) in enumerate(zip(lines, pieces, strict=True))
     ]
     head = header_lines(lines, rows, full)
@@ -208,9 +208,7 @@ def _line_pieces(line: Line, columns: Columns) -> list[Piece]:
     return pieces
 
 
-def _split(
-    piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule], heading: bool
-) -> list[Piece]:
+def _split(piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule], heading: bool) -> list[Piece]:
     """The piece cut between two columns where its parts stand with their columns' text; that of a
     heading may reach far over the gutter.
 

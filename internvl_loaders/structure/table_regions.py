@@ -91,9 +91,21 @@ def _flush(run: list[Rule], words: Sequence[Word], across: Sequence[Rule], regio
         begin = last + 1 if len(near[last].pieces) == 1 else last
         if begin < len(near) and len(near[begin].pieces) > 1:
             last = _grow(near, begin, ())
-    if is_data(next((row for row in near[first:last] if len(row.pieces) > 1), near[first])):
+    if first and _heads(near[first - 1], near[first:last], rect.y0):
+        first -= 1
+    elif is_data(near[first]):
         first = _headings(near, first, last, (), 0)
     regions += _regions(near[first:last], across, rect)
+
+
+def _heads(row: Row, below: Sequence[Row], rule: float) -> bool:
+    """Whether the row on the rule has the headings of the rows of values below it, the first of which
+    may follow a line of text."""
+    lead = next((r for r in below[:2] if len(r.pieces) > 1), None)
+    if lead is None or not is_data(lead) or not 2 < len(row.pieces) == len(lead.pieces):
+        return False
+    words = not any(is_value(p.text) for p in row.pieces)
+    return words and rule - row.line.y1 < row.line.em and not foreign(row, [lead], row.line.em)
 
 
 def _regions(rows: Sequence[Row], across: Sequence[Rule], ruled: Rect | None = None) -> list[Region]:

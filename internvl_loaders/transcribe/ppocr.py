@@ -149,7 +149,7 @@ def cut_out(image: Array, quad: Array, turned: bool) -> Array:
 
 
 def _session(name: str, threads: int) -> Any:
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 
 _LONGEST_SIDE = 2000
 """Pixels of the image that lines are looked for on."""
-_LEAST_LENGTH = 2.0
-_THICKEST = 0.5
-"""Both in heights of the page's text lines."""
+_LEAST_LENGTH, _THICKEST, _INSET = 2.0, 0.5, 0.15
+"""In heights of the page's text lines; the last in heights of one."""
+_CONTRAST, _DARK = 9, 0.6
+"""Levels of grey by which a line is darker than what is around it; least share of it that is."""
+_EDGE = 3
+"""Pixels; a line so close to the image's edge is the edge of the paper."""
+_PARALLEL = 3
+"""Lines within 0.8 line heights of one another, itself included, beyond which they are hatching."""
 _FIGURE_SIDE = 480
 _FIGURE_SHARE, _FIGURE_FILL, _FIGURE_TEXT = 0.01, 0.55, 0.25
 """Least share of the page, least filling of its own box, most share under text."""
@@ -36,27 +41,25 @@ def find_rules(image: Array, boxes: Array, line_height: float) -> list[Rule]:
         gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     height = max(line_height * scale, 8.0)
     block = int(2 * height) | 1
-    dark = cv2.adaptiveThreshold(gray, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, 12)
-    across = _runs(dark, height)
-    down = [(y0, x0, y1, x1) for x0, y0, x1, y1 in _runs(dark.T.copy(), height)]
-    text = boxes * scale
-    rules = [
+    dark = cv2.adaptiveThreshold(gray, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, _CONTRAST)
+    for box in boxes * scale:
+        # The letters go, but not what touches or underlines them.
+        inset = _INSET * min(box[2] - box[0], box[3] - box[1])
+        x0, y0, x1, y1 = (box + (inset, inset, -inset, -inset)).round().astype(int).clip(0)
+        dark[y0:y1, x0:x1] = 0
+    across = [
         Rule(x0 / scale, y / scale, x1 / scale, y / scale)
-        for x0, y0, x1, y1 in across
-        if not _stroke((x0, y0, x1, y1), text, upright=False)
-        for y in [(y0 + y1) / 2]
+        for x0, y, x1 in _without_hatching(_runs(dark, height), height)
     ]
-    rules += [
+    down = [
         Rule(x / scale, y0 / scale, x / scale, y1 / scale)
-        for x0, y0, x1, y1 in down
-        if not _stroke((x0, y0, x1, y1), text, upright=True)
-        for x in [(x0 + x1) / 2]
+        for y0, x, y1 in _without_hatching(_runs(np.ascontiguousarray(dark.T), height), height)
     ]
-    return rules
+    return across + down
 
 
-def _runs(dark: Array, height: float) -> list[tuple[int, int, int, int]]:
-    """Boxes of the long thin runs across a mask; small gaps, dots and waves are bridged."""
+def _runs(dark: Array, height: float) -> list[tuple[float, float, float]]:
+    """Start, level and end of the long thin runs across a mask; small gaps, dots and waves are bridged."""
     length = max(int(_LEAST_LENGTH * height), 12)
     bridged = cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones((1, max(int(0.25 * height), 3)), np.uint8))
     # Twice as thick, so that a line one pixel off level is still one run.
@@ -65,33 +68,29 @@ def _runs(dark: Array, height: float) -> list[tuple[int, int, int, int]]:
     kept = cv2.morphologyEx(kept, cv2.MORPH_CLOSE, np.ones((1, max(int(0.8 * height), 3)), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(kept, connectivity=8)
     found = []
-    for x, y, w, h, area in stats[1:count]:
+    for x, y, w, h, area in stats[1:count].tolist():
         thickness = area / w
-        if (
-            thickness <= max(_THICKEST * height, 4)
-            and h <= max(_THICKEST * height, 0.01 * w + 4)
-            and w >= length
-        ):
-            # Runs through letters are mostly bridges: a drawn line is dark nearly throughout.
-            if dark[y : y + h, x : x + w].max(axis=0).mean() >= 0.6:
-                found.append((int(x), int(y), int(x + w), int(y + h)))
+        thin = w >= length and thickness <= max(_THICKEST * height, 4)
+        straight = h - thickness <= 0.015 * w + 2
+        inner = _EDGE < y + h and y < len(dark) - _EDGE
+        # What was bridged must be little: a drawn line is dark nearly throughout.
+        if thin and straight and inner and dark[y : y + h, x : x + w].max(axis=0).mean() >= _DARK:
+            found.append((float(x), y + h / 2, float(x + w)))
     return found
 
 
-def _stroke(run: tuple[int, int, int, int], text: Array, *, upright: bool) -> bool:
-    """Whether a run lies within a line of text: a dash, a bar of a large letter, an underscore's neighbour."""
-    if not len(text):
-        return False
-    x0, y0, x1, y1 = run
-    middle = (y0 + y1) / 2 if not upright else (x0 + x1) / 2
-    if upright:
-        inside = (text[:, 0] < middle) & (middle < text[:, 2])
-        covered = np.minimum(text[:, 3], y1) - np.maximum(text[:, 1], y0)
-        return bool((inside & (covered > 0.7 * (y1 - y0))).any())
-    quarter = (text[:, 3] - text[:, 1]) * 0.15
-    inside = (text[:, 1] + quarter < middle) & (middle < text[:, 3] - quarter)
-    covered = np.minimum(text[:, 2], x1) - np.maximum(text[:, 0], x0)
-    return bool(covered[inside].clip(0).sum() > 0.5 * (x1 - x0))
+def _without_hatching(
+    runs: list[tuple[float, float, float]], height: float
+) -> list[tuple[float, float, float]]:
+    """No row or column of a table is so narrow as the lines of a bar code or a shaded area."""
+    table = np.array(runs).reshape(-1, 3)
+    kept = []
+    for start, level, end in runs:
+        near = np.abs(table[:, 1] - level) < 0.8 * height
+        shared = np.minimum(table[:, 2], end) - np.maximum(table[:, 0], start) > 0.5 * (end - start)
+        if (near & shared).sum() <= _PARALLEL:
+            kept.append((start, level, end))
+    return kept
 
 
 def find_figures(image: Array, boxes: Array) -> list[Rect]:
