@@ -18,8 +18,6 @@ pytest.importorskip("langchain_core")
 
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents.base import Blob
-from pdfs import pdf
-from samples import png, report
 
 from internvl_loaders import loading
 from internvl_loaders.document import Block, Page
@@ -32,6 +30,8 @@ from internvl_loaders.errors import (
 )
 from internvl_loaders.langchain import InternVLBlobParser, InternVLLoader
 from internvl_loaders.options import ParseOptions
+from tests.pdfs import pdf
+from tests.samples import png, report
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ pytest.importorskip("langchain_core")
 
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.indexing import InMemoryRecordManager, aindex, index
-from pdfs import pdf
-from samples import png, report
 
 from internvl_loaders.langchain import InternVLBlobParser, InternVLLoader
+from tests.pdfs import pdf
+from tests.samples import png, report
 
 
 @pytest.fixture

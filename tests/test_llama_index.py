@@ -18,14 +18,14 @@ pytest.importorskip("llama_index.core")
 import PIL.Image
 from llama_index.core.readers.base import ReaderConfig
 from llama_index.core.schema import Document, ImageDocument, MetadataMode, NodeRelationship
-from pdfs import pdf
-from samples import report
 
 from internvl_loaders import loading
 from internvl_loaders.document import Block, Page
 from internvl_loaders.errors import DocumentNotFoundError, OptionError, PageError
 from internvl_loaders.llama_index import InternVLReader
 from internvl_loaders.options import ParseOptions
+from tests.pdfs import pdf
+from tests.samples import report
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,10 @@ from llama_index.core.readers.base import ReaderConfig
 from llama_index.core.schema import ImageDocument, ImageNode, IndexNode
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, SimpleVectorStore
-from pdfs import pdf
-from samples import report
 
 from internvl_loaders.llama_index import InternVLReader
+from tests.pdfs import pdf
+from tests.samples import report
 
 
 @pytest.fixture

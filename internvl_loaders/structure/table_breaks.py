@@ -21,11 +21,10 @@ NEAR = 12
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows `first` up to `last` of a run; `cut` where something else follows."""
+    """Rows `first` up to, but without, `last` of a run."""
 
     first: int
     last: int
-    cut: bool
 
 
 def parts_of(rows: Sequence[Row], across: Sequence[Rule]) -> list[Part]:
@@ -45,7 +44,7 @@ def parts_of(rows: Sequence[Row], across: Sequence[Rule]) -> list[Part]:
             while last > first and len(rows[last - 1].pieces) == 1:
                 last -= 1
         if last > first:
-            parts.append(Part(first, last, cut))
+            parts.append(Part(first, last))
 
     for i, row in enumerate(rows):
         if _is_title(row, em, bold) or _is_sentence(row, width):

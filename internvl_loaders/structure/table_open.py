@@ -158,7 +158,7 @@ def _with_headed_columns(lines: Sequence[Line], columns: Columns) -> Columns:
             else:
                 continue
             edges = sorted((max(a.x1, parts[0][1]), min(b.x0, parts[1][0])))
-            gutters = [*columns.gutters[:at], Gutter(*edges), *columns.gutters[at:]]
+            gutters = [*columns.gutters[:at], Gutter(edges[0], edges[1]), *columns.gutters[at:]]
             columns = Columns(gutters, [*columns.text[:at], *parts, *columns.text[at + 1 :]], columns.em)
     return columns
 
@@ -221,17 +221,19 @@ def _split(piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule], 
         held = rule.x0 - columns.em < piece.x0 and piece.x1 < rule.x1 + columns.em
         if held and 0 <= rule.y0 - line.middle < 1.6 * columns.em:
             return [piece]
-    centre = (columns.text[first][0] + columns.text[last][1]) / 2
+    start, end = columns.text[first][0], columns.text[last][1]
     gaps = [b.x0 - a.x1 for a, b in pairwise(piece.words)]
     wide, usual = max(gaps), median(gaps) if len(gaps) > 2 else 0.0
-    if abs((piece.x0 + piece.x1) / 2 - centre) < 0.5 * columns.em and wide < 0.6 * columns.em:
+    filling = max(abs(piece.x0 - start), abs(piece.x1 - end)) < 0.5 * columns.em
+    centred = abs(piece.x0 + piece.x1 - start - end) < columns.em and wide < 0.6 * columns.em
+    if centred and not (heading and filling and wide > 0.33 * columns.em):
         return [piece]
     cuts: list[tuple[float, int]] = []
-    for i, (a, b) in enumerate(pairwise(piece.words)):
-        gap = b.x0 - a.x1
+    for i, (before, after) in enumerate(pairwise(piece.words)):
+        gap = after.x0 - before.x1
         crossed = any(
-            a.x1 - columns.em < (g.x1 if heading else g.middle)
-            and (g.x0 if heading else g.middle) < b.x0 + columns.em
+            before.x1 - columns.em < (g.x1 if heading else g.middle)
+            and (g.x0 if heading else g.middle) < after.x0 + columns.em
             for g in columns.gutters
         )
         if gap > max(0.2 * columns.em, 1.15 * usual) and crossed:
@@ -245,7 +247,10 @@ def _split(piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule], 
             and _aligned(a, columns)
             and _aligned(b, columns)
         ):
-            return [*_split(a, columns, line, partial, heading), *_split(b, columns, line, partial, heading)]
+            return [
+                *_split(a, columns, line, partial, heading),
+                *_split(b, columns, line, partial, heading),
+            ]
     return [piece]
 
 

@@ -48,7 +48,7 @@ def candidates(image: Array, boxes: Array, rules: Sequence[Rule]) -> Array:
     count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     middles = (boxes[:, 1] + boxes[:, 3]) / 2
     found = []
-    for x, y, w, h, area in stats[1:count]:
+    for x, y, w, h, area in stats[1:count].tolist():
         if not (_LOW * usual <= h <= 1.5 * usual and w <= 2 * usual and area >= 0.12 * w * h):
             continue
         row = np.flatnonzero(np.abs(middles - (y + h / 2)) < 0.2 * heights)

@@ -117,6 +117,8 @@ class RapidOCRTranscriber:
         height, width = page.shape[:2]
         scale = min(1.0, _SIDE / min(max(width, height), _ASPECT * min(width, height)))
         quads = self._networks.detect(page, scale)
+        if not len(quads) and scale < 1:
+            return quads
         seen = float(np.median(np.minimum(*sides(quads)))) * scale if len(quads) else _WANTED / _GROWTH
         room = (_PIXELS / (width * height)) ** 0.5
         larger = min(scale * min(_GROWTH, _WANTED / max(seen, 1.0)), room)

@@ -24,6 +24,7 @@ _LEAST_LENGTH, _THICKEST, _INSET = 2.0, 0.5, 0.15
 """In heights of the page's text lines; the last in heights of one."""
 _CONTRAST, _DARK = 9, 0.6
 """Levels of grey by which a line is darker than what is around it; least share of it that is."""
+_DARK_PAPER = 100
 _EDGE = 3
 """Pixels; a line so close to the image's edge is the edge of the paper."""
 _PARALLEL = 3
@@ -35,18 +36,21 @@ _FIGURE_SHARE, _FIGURE_FILL, _FIGURE_TEXT = 0.01, 0.55, 0.25
 
 def find_rules(image: Array, boxes: Array, line_height: float) -> list[Rule]:
     """Thin straight lines across or down the page, longer than the strokes of its text."""
-    scale = min(1.0, _LONGEST_SIDE / max(image.shape[:2]))
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    if scale < 1:
-        gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    gray, scale = _within(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), _LONGEST_SIDE)
     height = max(line_height * scale, 8.0)
-    block = int(2 * height) | 1
-    dark = cv2.adaptiveThreshold(gray, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, _CONTRAST)
     for box in boxes * scale:
-        # The letters go, but not what touches or underlines them.
+        # The letters are painted over, but not what touches or underlines them.
         inset = _INSET * min(box[2] - box[0], box[3] - box[1])
-        x0, y0, x1, y1 = (box + (inset, inset, -inset, -inset)).round().astype(int).clip(0)
-        dark[y0:y1, x0:x1] = 0
+        x0, y0, x1, y1 = (box + np.array([inset, inset, -inset, -inset])).round().astype(int).clip(0)
+        letters = gray[y0:y1, x0:x1]
+        if letters.size:
+            letters[:] = np.median(_border(letters))
+    block = int(2 * height) | 1
+    if np.median(gray) < _DARK_PAPER:
+        gray = 255 - gray
+    noise = 1.48 * float(np.median(cv2.absdiff(gray, cv2.blur(gray, (3, 3)))))
+    contrast = max(_CONTRAST, 3 * noise)
+    dark = cv2.adaptiveThreshold(gray, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, contrast)
     across = [
         Rule(x0 / scale, y / scale, x1 / scale, y / scale)
         for x0, y, x1 in _without_hatching(_runs(dark, height), height)
@@ -72,11 +76,25 @@ def _runs(dark: Array, height: float) -> list[tuple[float, float, float]]:
         thickness = area / w
         thin = w >= length and thickness <= max(_THICKEST * height, 4)
         straight = h - thickness <= 0.015 * w + 2
-        inner = _EDGE < y + h and y < len(dark) - _EDGE
+        inner = y + h > _EDGE and y < len(dark) - _EDGE
         # What was bridged must be little: a drawn line is dark nearly throughout.
         if thin and straight and inner and dark[y : y + h, x : x + w].max(axis=0).mean() >= _DARK:
             found.append((float(x), y + h / 2, float(x + w)))
     return found
+
+
+def _within(image: Array, side: int) -> tuple[Array, float]:
+    """The image no longer than `side`, and its scale."""
+    height, width = image.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    if scale == 1:
+        return image, scale
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), scale
+
+
+def _border(part: Array) -> Array:
+    return np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
 
 
 def _without_hatching(
@@ -95,8 +113,7 @@ def _without_hatching(
 
 def find_figures(image: Array, boxes: Array) -> list[Rect]:
     """Photographs, logos and charts: large, filled, off the page's paper, hardly any text on them."""
-    scale = min(1.0, _FIGURE_SIDE / max(image.shape[:2]))
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small, scale = _within(image, _FIGURE_SIDE)
     height, width = small.shape[:2]
     paper = np.percentile(small.reshape(-1, 3), 80, axis=0)
     off = (np.abs(small.astype(np.float32) - paper.astype(np.float32)).max(axis=2) > 50).astype(np.uint8)
@@ -106,7 +123,7 @@ def find_figures(image: Array, boxes: Array) -> list[Rect]:
     off = cv2.morphologyEx(off, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(off, connectivity=8)
     found = []
-    for x, y, w, h, area in stats[1:count]:
+    for x, y, w, h, area in stats[1:count].tolist():
         touching = (x == 0) + (y == 0) + (x + w == width) + (y + h == height)
         if w * h < _FIGURE_SHARE * width * height or area < _FIGURE_FILL * w * h or touching >= 2:
             continue
