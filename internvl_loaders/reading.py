@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from internvl_loaders.transcribe import ImageTranscriber, Reading
 
+_LEAST_PICTURE_CONFIDENCE = 0.7
+"""Of what OCR sees in a picture; photographs give a few letters below it."""
+
 KEPT_CONTENTS = 6
 """Page contents a document keeps, so that a page's neighbours are not extracted again."""
 
@@ -87,6 +90,8 @@ class OpenDocument:
                 if not draft.says_something:
                     raise PageError(verdict.reason, remedy="Read it with transcriber auto or rapidocr")
                 draft.reasons.append(verdict.reason)
+            elif choice == "auto":
+                self._read_pictures(draft, index, threads)
         elif verdict.kind == "empty":
             draft.reasons.append(verdict.reason)
         else:
@@ -148,6 +153,25 @@ class OpenDocument:
         with draft.timed("structure"):
             draft.blocks = structure(content, words=self.options.words, neighbours=self._neighbours(index))
 
+    def _read_pictures(self, draft: _Draft, index: int, threads: int) -> None:
+        """Text inside a born-digital page's pictures is text of the page: the figure's."""
+        told = 0
+        for place, block in enumerate(draft.blocks):
+            if block.type != "figure" or block.text or not _may_hold_text(block, draft.size):
+                continue
+            if any(_lies_on(other, block) for other in draft.blocks):
+                continue  # a background: what is seen on it is in the text layer
+            crop = self._crop(draft, index, block)
+            with draft.timed("ocr"):
+                reading = _transcriber(threads).read(crop, crop.width / (_width(block) * draft.size[0]) * 72)
+            if reading.confidence is not None and reading.confidence >= _LEAST_PICTURE_CONFIDENCE:
+                text = "\n".join(found.text for found in structure(reading.content) if found.text)
+                update = {"text": text, "confidence": round(reading.confidence, 4)}
+                draft.blocks[place] = block.model_copy(update=update)
+                told += 1
+        if told:
+            draft.reasons.append(f"the text in {told} picture{'s' * (told > 1)} was read by rapidocr")
+
     def _read_image(self, draft: _Draft, index: int, threads: int) -> None:
         draft.method = "rapidocr"
         image = self._rendered(draft, index)
@@ -172,23 +196,40 @@ class OpenDocument:
         wanted = self.options.images in {"figures", "all"}
         for block in draft.blocks:
             if wanted and block.type == "figure" and block.box is not None:
-                page = self._rendered(draft, index)
-                box = block.box
-                crop = page.crop(
-                    (
-                        int(box.x0 * page.width),
-                        int(box.y0 * page.height),
-                        max(int(box.x1 * page.width + 1), int(box.x0 * page.width) + 1),
-                        max(int(box.y1 * page.height + 1), int(box.y0 * page.height) + 1),
-                    )
-                )
-                block = block.model_copy(update={"image": _encoded(crop)})
-            yield block
+                image = _encoded(self._crop(draft, index, block))
+                yield block.model_copy(update={"image": image})
+            else:
+                yield block
+
+    def _crop(self, draft: _Draft, index: int, block: Block) -> PIL.Image.Image:
+        page, box = self._rendered(draft, index), block.box
+        assert box is not None
+        left, top = int(box.x0 * page.width), int(box.y0 * page.height)
+        right, bottom = int(box.x1 * page.width) + 1, int(box.y1 * page.height) + 1
+        return page.crop((left, top, min(right, page.width), min(bottom, page.height)))
 
     def _page_image(self, draft: _Draft, index: int) -> Image | None:
         if self.options.images not in {"pages", "all"}:
             return None
         return _encoded(self._rendered(draft, index))
+
+
+def _width(block: Block) -> float:
+    return block.box.x1 - block.box.x0 if block.box is not None else 0.0
+
+
+def _may_hold_text(block: Block, size: tuple[float, float]) -> bool:
+    """Whether a figure is large enough (in points) for a line of small print."""
+    if block.box is None:
+        return False
+    return _width(block) * size[0] >= 40 and (block.box.y1 - block.box.y0) * size[1] >= 8
+
+
+def _lies_on(block: Block, figure: Block) -> bool:
+    if block is figure or not block.text or block.box is None or figure.box is None:
+        return False
+    x, y = (block.box.x0 + block.box.x1) / 2, (block.box.y0 + block.box.y1) / 2
+    return figure.box.x0 <= x <= figure.box.x1 and figure.box.y0 <= y <= figure.box.y1
 
 
 def _encoded(image: PIL.Image.Image) -> Image:

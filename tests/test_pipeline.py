@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import psutil
+import pypdfium2
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -84,6 +85,37 @@ def test_a_turned_scan_reads_as_an_upright_one(turn: int) -> None:
     assert page.text == "Total due 1,234.56 on 4 May"
     assert page.rotation == turn
     assert page.width > page.height
+
+
+def with_picture(image: Image.Image, x: float, y: float, width: float) -> bytes:
+    """The letter, with a picture `width` points wide, its lower left corner at x, y."""
+    document = pypdfium2.PdfDocument(pdf(LETTER))
+    jpeg = io.BytesIO()
+    image.save(jpeg, "JPEG")
+    picture = pypdfium2.PdfImage.new(document)
+    picture.load_jpeg(jpeg)
+    picture.set_matrix(pypdfium2.PdfMatrix().scale(width, width * image.height / image.width).translate(x, y))
+    page = document[0]
+    page.insert_obj(picture)
+    page.gen_content()
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
+
+
+def test_text_in_a_picture_is_the_figures() -> None:
+    (page,) = parse(with_picture(scan("Bank account 4711"), 72, 300, 300))
+    assert page.method == "text-layer"
+    assert "1 picture" in page.reason
+    (figure,) = [block for block in page.blocks if block.type == "figure"]
+    assert figure.text == "Bank account 4711"
+    (plain,) = parse(with_picture(scan("Bank account 4711"), 72, 300, 300), transcriber="text-layer")
+    assert "4711" not in plain.text
+
+
+def test_a_background_is_not_read_twice() -> None:
+    (page,) = parse(with_picture(Image.new("RGB", (400, 300), "lightyellow"), 60, 700, 400))
+    assert page.text.split() == LETTER.split()
 
 
 def test_a_blank_page_is_empty() -> None:

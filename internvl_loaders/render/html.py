@@ -16,7 +16,7 @@ _STYLE = """
 body { max-width: 46rem; margin: 0 auto; padding: 2rem 1.25rem; font: 1rem/1.55 system-ui, sans-serif; }
 section { padding: 1rem 0 2rem; border-bottom: 1px solid var(--line); }
 h1, h2, h3, h4, h5, h6 { line-height: 1.25; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
 th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
 thead th { background: color-mix(in srgb, currentColor 7%, transparent); }
 figure { margin: 1rem 0; overflow-x: auto; }
