@@ -5,12 +5,14 @@ Quads are (n, 4, 2) arrays of pixels as `ppocr` gives them. No network but the r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+from rapidfuzz import fuzz
 
 from internvl_loaders.structure.script import is_cjk
 from internvl_loaders.transcribe.ppocr import LINE_HEIGHT, Line, cut_out
@@ -28,6 +30,8 @@ _SAMPLE_RATIO = 10.0
 """Length by height of the lines a sample prefers: long enough to tell, short enough to be quick."""
 _LEAST_LEAD, _LEAST_SEEN = 0.02, 0.5
 """A page is turned only by lines that read so much better turned, and at least so well."""
+_AGREEMENT = 65.0
+"""Per cent; over 90 for vertical writing, at most 37 for horizontal, on the lines measured."""
 _TALLEST_CHARACTER = 1.6
 """Heights of the page's lines up to which a tall quad may be an upright character."""
 
@@ -92,25 +96,29 @@ def mean_confidence(lines: Iterable[Line]) -> float:
 
 
 def _written_vertically(crops: Mapping[int, Array], read: Mapping[int, Line], recognise: Recognise) -> bool:
-    """Whether the lines' characters stand upright on a page on which the lines run downwards."""
+    """Whether the characters stand upright on a page on which the lines run downwards."""
     text = "".join(line.text for line in read.values())
     if sum(map(is_cjk, text)) <= 0.5 * len(text):
         return False
     longest = sorted(read, key=lambda i: -len(read[i].text))[:4]
-    upright = [recognise(_row_of_characters(crops[i], read[i])) for i in longest]
-    return mean_confidence(upright) > mean_confidence(read[i] for i in longest)
+    # Horizontal writing, stood up so, reads as something else altogether.
+    agreement = [
+        fuzz.ratio(recognise(_row_of_characters(crops[i], read[i])).text, read[i].text) for i in longest
+    ]
+    return sum(agreement) / len(agreement) > _AGREEMENT
 
 
 def _row_of_characters(crop: Array, line: Line) -> Array:
     """A column of writing, lying in `crop`, cut into characters that are stood up side by side."""
     edges = [0.0, *((a + b) / 2 for a, b in pairwise(line.centres)), 1.0]
     cuts = [round(edge * crop.shape[1]) for edge in edges]
-    cells = [
-        cv2.resize(np.rot90(crop[:, a:b], -1), (LINE_HEIGHT, LINE_HEIGHT), interpolation=cv2.INTER_AREA)
-        for a, b in pairwise(cuts)
-        if b > a
-    ]
-    return np.hstack(cells) if cells else crop
+    cells = [np.rot90(crop[:, a:b], -1) for a, b in pairwise(cuts) if b > a]
+    return np.hstack(
+        [
+            cv2.resize(cell, (math.ceil(LINE_HEIGHT * cell.shape[1] / len(cell)), LINE_HEIGHT))
+            for cell in cells
+        ]
+    )
 
 
 def turn(image: Array, rotation: int) -> Array:

@@ -78,9 +78,7 @@ class PPOCR:
         shrinking = size[0] * size[1] < width * height
         scaled = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR if shrinking else cv2.INTER_CUBIC)
         found = _quads(self._text_map(scaled))
-        found[..., 0] = (found[..., 0] * (width / size[0])).clip(0, width)
-        found[..., 1] = (found[..., 1] * (height / size[1])).clip(0, height)
-        return found
+        return found * np.array([width / size[0], height / size[1]], np.float32)
 
     def _text_map(self, image: Array) -> Array:
         """Probability of text a pixel; a large image is seen in overlapping tiles."""
