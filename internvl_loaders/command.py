@@ -219,8 +219,13 @@ class _Outputs:
 def _summary(report: Report) -> str:
     totals = report.totals()
     unread = sum(d["status"] == "failed" and not d["pages"] for d in report.documents)
-    parts = [f"{totals['pages']} pages of {totals['documents']} documents in {totals['seconds']:.1f} s"]
+    read = f"{_count(totals['pages'], 'page')} of {_count(totals['documents'], 'document')}"
+    parts = [f"{read} in {totals['seconds']:.1f} s"]
     parts += [f"{totals[s]} {s}" for s in ("ok", "retried", "fallback", "empty", "failed") if totals[s]]
     if unread:
-        parts.append(f"{unread} documents could not be opened")
+        parts.append(f"{_count(unread, 'document')} could not be opened")
     return ", ".join(parts)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("s" if number != 1 else "")

@@ -36,6 +36,8 @@ _SIDE, _ASPECT = 1280, 2.5
 """Pixels of the longer side at which text is looked for, and the aspect beyond which the shorter counts."""
 _SMALL, _WANTED, _GROWTH = 14.0, 30.0, 3.0
 """Line heights in pixels: under the first, text is looked for again at about the second, so often larger."""
+_HUGE = 100.0
+"""Line height in pixels beyond which the network sees strokes and not lines: it then looks from afar."""
 _PIXELS = 4_000_000
 """Most pixels of an enlarged search."""
 _LEAST_SKEW = 0.3
@@ -122,14 +124,27 @@ class RapidOCRTranscriber:
         quads = self._networks.detect(page, scale)
         if not len(quads) and scale < 1:
             return quads, scale
-        seen = float(np.median(np.minimum(*sides(quads)))) * scale if len(quads) else _WANTED / _GROWTH
+        seen = _height_of_most(quads) * scale if len(quads) else _WANTED / _GROWTH
         room = (_PIXELS / (width * height)) ** 0.5
         larger = min(scale * min(_GROWTH, _WANTED / max(seen, 1.0)), room)
         if seen < _SMALL and larger > 1.2 * scale:
             again = self._networks.detect(page, larger)
             if len(again) >= len(quads):
                 return again, larger
+        if seen > _HUGE:
+            smaller = scale * 2 * _WANTED / seen
+            again = self._networks.detect(page, smaller)
+            if len(again):
+                return again, smaller
         return quads, scale
+
+
+def _height_of_most(quads: Array) -> float:
+    """The line height above and below which lies half of the text's area: specks count for little."""
+    long, short = (np.maximum(*sides(quads)), np.minimum(*sides(quads)))
+    order = np.argsort(short)
+    area = np.cumsum((long * short)[order])
+    return float(short[order][np.searchsorted(area, area[-1] / 2)])
 
 
 class _Clock:
