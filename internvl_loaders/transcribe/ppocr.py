@@ -161,7 +161,7 @@ def _weights(name: str) -> Path:
     spec = find_spec("rapidocr")
     if spec is None or spec.origin is None:
         raise MissingDependencyError(
-            "OCR needs the package rapidocr", remedy="pip install 'rapidocr>=3.9,<4'"
+            "OCR needs the package rapidocr", remedy="pip install 'rapidocr>=3.10,<4'"
         )
     path = Path(spec.origin).parent / "models" / name
     if not path.is_file():
