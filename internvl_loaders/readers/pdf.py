@@ -137,7 +137,8 @@ class PdfReader:
 
     def _reader(self, name: str) -> _OneReader:
         if name in self._refused:
-            raise self._refused[name]
+            # Raised again and again, it would gather tracebacks, and with them the pages they hold.
+            raise self._refused[name].with_traceback(None)
         if name not in self._open:
             try:
                 module = import_module(f"internvl_loaders.readers.{name}")
