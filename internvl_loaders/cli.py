@@ -88,6 +88,7 @@ def parse(
     max_pixels: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
     max_image_pixels: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
     max_seconds: Annotated[float | None, typer.Option(rich_help_panel=_LIMITS)] = None,
+    max_memory: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
     max_redirects: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
     max_download_seconds: Annotated[float | None, typer.Option(rich_help_panel=_LIMITS)] = None,
     max_cache_bytes: Annotated[int | None, typer.Option(rich_help_panel=_LIMITS)] = None,
@@ -106,6 +107,7 @@ def parse(
         "max_pixels": max_pixels,
         "max_image_pixels": max_image_pixels,
         "max_seconds": max_seconds,
+        "max_memory": max_memory,
         "max_redirects": max_redirects,
         "max_download_seconds": max_download_seconds,
         "max_cache_bytes": max_cache_bytes,
@@ -218,12 +220,21 @@ def check() -> None:
     table(findings())
 
 
+class _Printable(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        from internvl_loaders.command import printable
+
+        return "\n".join(map(printable, super().format(record).splitlines()))
+
+
 @contextmanager
 def _errors(debug: bool) -> Iterator[None]:
     """Errors as one line on standard error; status 2 for wrong use, 1 for the rest."""
-    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(name)s: %(message)s")
+    told = logging.StreamHandler()
+    told.setFormatter(_Printable("%(name)s: %(message)s" if debug else "internvl: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, handlers=[told])
     if not debug:
-        logging.getLogger("internvl_loaders").setLevel(logging.CRITICAL)  # the command tells itself
+        logging.getLogger("internvl_loaders").setLevel(logging.WARNING)
     try:
         yield
     except BrokenPipeError:

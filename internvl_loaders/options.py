@@ -31,6 +31,8 @@ class Limits(BaseModel):
     """Pixels an image file may declare before it is decoded."""
     max_seconds: float = Field(default=120.0, gt=0)
     """Seconds one page, or the opening of one document, may take."""
+    max_memory: int = Field(default=4 * 2**30, ge=256 * 2**20)
+    """Bytes of data a worker process may hold (`RLIMIT_DATA`; enforced on Linux)."""
     max_redirects: int = Field(default=5, ge=0)
     max_download_seconds: float = Field(default=60.0, gt=0)
     max_cache_bytes: int = Field(default=2 * 2**30, gt=0)
@@ -86,7 +88,7 @@ class ParseOptions(BaseModel):
             raise OptionError(f"option {name}: {first['msg']}") from error
 
 
-_RANGE = re.compile(r"(\d*)\s*(-?)\s*(\d*)")
+_RANGE = re.compile(r"(\d{0,9})\s*(-?)\s*(\d{0,9})")
 
 
 def page_ranges(text: str) -> list[tuple[int, int | None]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, Protocol
+from uuid import uuid4
 
 from internvl_loaders.document import Document, Page
 from internvl_loaders.render import html, markdown, text
@@ -23,19 +23,47 @@ _MAX_NAME = 180
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[str]]:
-    """A text file that takes `path`'s place when the block ends well, and else leaves no trace."""
+    """A text file that takes `path`'s place when the block ends well, and else leaves no trace.
+
+    On Linux it has no name until then, so that even a killed process leaves nothing behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+    part = path.with_name(f".{path.name[:40]}.{uuid4().hex}.part")
+    handle = _nameless(path.parent)
+    named = handle is None
+    if handle is None:
+        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
         with open(handle, "w", encoding="utf-8", newline="", errors="backslashreplace") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+            os.fsync(handle)
+            if not named:
+                _name(handle, part)
+        os.chmod(part, 0o666 & ~_umask())
+        os.replace(part, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
+
+
+def _nameless(folder: Path) -> int | None:
+    """A descriptor of a file in `folder` that is not in its listing; None where there are no such files."""
+    if sys.platform != "linux" or not os.path.isdir("/proc/self/fd"):
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
+    except OSError:  # not every filesystem has them
+        return None
+
+
+def _name(handle: int, path: Path) -> None:
+    # Only with a directory's descriptor does Python ask for the link to be followed (linkat).
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
 
 
 def _umask() -> int:

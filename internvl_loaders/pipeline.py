@@ -252,14 +252,15 @@ class _Run:
     def _settle(self, slot: _Slot) -> Page | None:
         """The page, its placeholder, or nothing if it is to be skipped; raises if it is to be raised."""
         try:
-            _, payload = _unwrap(slot.future)
-            place = {
+            head, payload = _unwrap(slot.future)
+            place: dict[str, object] = {
                 "source": slot.source.name,
                 "document_id": slot.sha256[:16],
                 "number": slot.number,
                 "total_pages": slot.total,
             }
-            return Page.model_validate_json(payload).model_copy(update=place)
+            page = Page.model_validate_json(payload)
+            return page.model_copy(update=place | _retries(page, head.get("attempts", 1) - 1))
         except InternVLError as error:
             error.source = slot.source.name
             policy = self.options.on_error
@@ -280,7 +281,24 @@ class _Run:
                 total_pages=slot.total,
                 status="failed",
                 reason=error.explanation,
+                attempts=_attempts(slot.future),
             )
+
+
+def _retries(page: Page, retries: int) -> dict[str, object]:
+    """What a page says of the workers that died before one could read it."""
+    if not retries:
+        return {}
+    told = "the process that was to read it died; a fresh one read it"
+    return {
+        "attempts": page.attempts + retries,
+        "status": "retried" if page.status == "ok" else page.status,
+        "reason": "; ".join(filter(None, [page.reason, told])),
+    }
+
+
+def _attempts(future: Future[Reply]) -> int:
+    return 1 if future.exception() else future.result()[0].get("attempts", 1)
 
 
 def _unwrap(future: Future[Reply]) -> Reply:

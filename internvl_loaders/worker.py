@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -14,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from internvl_loaders.errors import InternVLError, PageError
-from internvl_loaders.workers import KEPT_DOCUMENTS, read_frame, write_frame
+from internvl_loaders.errors import InternVLError, PageError, limit_error
+from internvl_loaders.workers import KEPT_DOCUMENTS, read_frame, refusal, write_frame
 
 if TYPE_CHECKING:
     from internvl_loaders.reading import OpenDocument
+
+_STARVED = re.compile(r"bad_?alloc|(m|c|re)alloc\b.*fail|[Ff]ailed to allocate|[Ii]nsufficient memory|[Oo]ut of memory")
+"""What native libraries say when an allocation fails."""
 
 
 def main() -> None:
@@ -37,15 +41,14 @@ def main() -> None:
             head, payload = read_frame(requests)
         except EOFError:
             return
+        allowed = int(head["options"]["limits"]["max_memory"])
+        _limit_memory(allowed)
         try:
             answer, data = shelf.handle(head, payload)
-        except InternVLError as error:
-            answer, data = _refusal(error), b""
-        except MemoryError:
-            answer, data = _refusal(PageError("not enough memory to read it")), b""
         except Exception as error:  # whatever a reader raises costs this page, not its neighbours
-            problem = PageError(f"{type(error).__name__}: {error}".rstrip(": "))
-            answer, data = _refusal(problem) | {"traceback": traceback.format_exc()}, b""
+            answer, data = _answer(error, allowed), b""
+        # A worker that has grown ends with this page: fresh ones keep long runs within bounds.
+        answer["last"] = answer.get("last", False) or _resident() > allowed // 2
         write_frame(replies, answer, data)
 
 
@@ -93,16 +96,31 @@ def fingerprint(document: Path | bytes) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _refusal(error: InternVLError) -> dict[str, Any]:
-    return {
-        "error": {
-            "type": type(error).__name__,
-            "message": error.message,
-            "source": error.source,
-            "page": error.page,
-            "remedy": error.remedy,
-        }
-    }
+def _answer(error: Exception, allowed: int) -> dict[str, Any]:
+    told = f"{type(error).__name__}: {error}".rstrip(": ")
+    if isinstance(error, MemoryError) or _STARVED.search(told):
+        return refusal(limit_error("needs more memory than", "max_memory", allowed)) | {"last": True}
+    if isinstance(error, InternVLError):
+        return refusal(error)
+    return refusal(PageError(told)) | {"traceback": traceback.format_exc()}
+
+
+def _limit_memory(allowed: int) -> None:
+    """Allocations beyond `allowed` bytes of data fail, in Python and in native code."""
+    if sys.platform == "linux":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        soft = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _resident() -> int:
+    """Bytes of this process in memory; 0 where the system does not tell."""
+    if sys.platform != "linux":
+        return 0
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _die_with(parent: int) -> None:

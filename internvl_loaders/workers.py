@@ -3,8 +3,10 @@
 A worker is a plain child process that talks frames over its standard input and output: no
 `__main__` is imported again, so a script needs no guard, and what comes back is JSON, never code.
 One parent thread owns each worker: it hands over one job at a time, kills the process when the
-job's time is up, and replaces it when it dies. Workers end when idle for `LINGER` seconds, when
-the parent ends in whatever way, and at once when the iteration they work for is closed.
+job's time is up, and replaces it when it dies or has grown. A job whose worker died under it, but
+had served others before, is done again by a fresh one: the damage may not have been its own.
+Workers end when idle for `LINGER` seconds, when the parent ends in whatever way, and at once when
+the iteration they work for is closed.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import atexit
 import json
 import os
 import queue
+import signal
 import struct
 import subprocess
 import sys
@@ -50,10 +53,16 @@ def write_frame(stream: IO[bytes], head: dict[str, Any], payload: bytes = b"") -
 
 
 def read_frame(stream: IO[bytes]) -> Reply:
-    """The next frame; EOFError when the other side is gone."""
+    """The next frame; EOFError when the other side is gone, ValueError when this is none."""
     sizes = _exactly(stream, _HEADER.size)
     head, payload = _HEADER.unpack(sizes)
-    return json.loads(_exactly(stream, head)), _exactly(stream, payload)
+    try:
+        told = json.loads(_exactly(stream, head))
+    except RecursionError as error:
+        raise ValueError("a frame nested too deeply") from error
+    if not isinstance(told, dict):
+        raise ValueError("a frame without a head")
+    return told, _exactly(stream, payload)
 
 
 def _exactly(stream: IO[bytes], size: int) -> bytes:
@@ -67,7 +76,8 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 class Job:
     """One request. `document` keys what the worker keeps open; `data` is sent to it once.
 
-    `keep` is called with the reply before anybody waiting for it sees it.
+    `keep` is called with the reply before anybody waiting for it sees it. `attempts` are counted
+    in the reply's head.
     """
 
     head: dict[str, Any]
@@ -78,6 +88,7 @@ class Job:
     future: Future[Reply] = field(default_factory=Future)
     worker: _Worker | None = None
     unwanted: bool = False
+    attempts: int = 0
 
 
 class _Worker:
@@ -92,6 +103,7 @@ class _Worker:
         self.known: OrderedDict[str, None] = OrderedDict()
         self.busy = True
         self.condemned = False
+        self.served = 0
 
     def run(self, job: Job) -> Reply:
         """Raises EOFError when the process dies over it."""
@@ -107,7 +119,7 @@ class _Worker:
         try:
             write_frame(self.process.stdin, head, payload)
             return read_frame(self.process.stdout)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             raise EOFError from error
 
     def kill(self) -> None:
@@ -169,13 +181,14 @@ class Pool:
                 if worker is not None and not worker.busy:
                     self._drop(worker)
                     worker = None
-                if worker is None:
-                    worker = _Worker()
-                    with self._lock:
-                        self._workers.add(worker)
-                if not self._do(worker, job):
-                    self._drop(worker)
-                    worker = None
+                while not job.future.done():
+                    if worker is None:
+                        worker = _Worker()
+                        with self._lock:
+                            self._workers.add(worker)
+                    if not self._do(worker, job):
+                        self._drop(worker)
+                        worker = None
         finally:
             if worker is not None:
                 self._drop(worker)
@@ -197,7 +210,7 @@ class Pool:
         return job
 
     def _do(self, worker: _Worker, job: Job) -> bool:
-        """Whether the worker outlived the job; the job's future is settled in any case."""
+        """Whether the worker can go on. The job is settled, or its worker's death was another's fault."""
         late = False
 
         def expire() -> None:
@@ -213,23 +226,29 @@ class Pool:
         if job.worker is None:
             job.future.set_exception(CancelledError())
             return True
+        job.attempts += 1
         timer = threading.Timer(job.seconds, expire)
         timer.daemon = True
         timer.start()
         try:
-            reply = worker.run(job)
+            head, payload = worker.run(job)
         except EOFError:
-            job.future.set_exception(_death(worker.end(), late, job.seconds))
-            return False
+            head, payload = refusal(_death(worker.end(), late, job.seconds)), b""
+            head["last"] = True
         finally:
             timer.cancel()
             with self._lock:
                 job.worker = None
                 worker.busy = False
+        worker.served += 1
+        last = head.pop("last", False)
+        if "error" in head and last and worker.served > 1 and not (late or job.unwanted):
+            return False
+        reply = head | {"attempts": job.attempts}, payload
         if job.keep is not None:
             job.keep(reply)
         job.future.set_result(reply)
-        return not late
+        return not (late or last)
 
     def _drop(self, worker: _Worker) -> None:
         worker.end()
@@ -241,11 +260,33 @@ class Pool:
             worker.kill()
 
 
+def refusal(error: InternVLError) -> dict[str, Any]:
+    """The head of a reply that says why there is no result."""
+    return {
+        "error": {
+            "type": type(error).__name__,
+            "message": error.message,
+            "source": error.source,
+            "page": error.page,
+            "remedy": error.remedy,
+        }
+    }
+
+
 def _death(status: int, timed_out: bool, seconds: float) -> InternVLError:
     if timed_out:
         return limit_error("took longer than", "max_seconds", seconds)
-    how = f"signal {-status}" if status < 0 else f"exit status {status}"
-    return PageError(f"the process reading it ended by {how}")
+    if status >= 0:
+        return PageError(f"the process reading it ended by exit status {status}")
+    try:
+        name = f" ({signal.Signals(-status).name})"
+    except ValueError:
+        name = ""
+    starved = status in {-signal.SIGABRT, -getattr(signal, "SIGKILL", signal.SIGABRT)}
+    return PageError(
+        f"the process reading it ended by signal {-status}{name}",
+        remedy="If memory ran out, use fewer jobs or raise max_memory (--max-memory)" if starved else None,
+    )
 
 
 _pools: dict[int, Pool] = {}

@@ -28,6 +28,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Scripted workers, in pools of their own."""
     monkeypatch.setattr("internvl_loaders.workers.BOOTSTRAP", faults.BOOTSTRAP)
     monkeypatch.setattr("internvl_loaders.workers._pools", {})
+    monkeypatch.setattr("internvl_loaders.workers.LINGER", 0.3)
     yield
     assert_no_workers(within=5)
 
@@ -70,13 +71,14 @@ def test_pages_come_in_order_though_worked_on_at_once() -> None:
         ("crash", "signal 11"),
         ("exit", "exit status 7"),
         ("hang", "max_seconds = 1.5"),
-        ("memory", "not enough memory"),
+        ("memory", "max_memory = "),
+        ("allocate", "max_memory = "),
         ("raise", "ValueError: scripted"),
     ],
 )
 def test_a_fault_costs_its_page_only(verb: str, reason: str) -> None:
     script_ = script("text a", "text b", verb, "text d", "text e")
-    pages = list(parse(script_, jobs=2, limits={"max_seconds": 1.5}))
+    pages = list(parse(script_, jobs=2, limits={"max_seconds": 1.5, "max_memory": 2**29}))
     assert [p.status for p in pages] == ["ok", "ok", "failed", "ok", "ok"]
     assert reason in pages[2].reason
     assert pages[2].number == 3
@@ -253,13 +255,35 @@ async def test_aparse_raises_like_parse() -> None:
             pass
 
 
+def test_a_page_that_others_harmed_is_read_again_by_a_fresh_worker(tmp_path: Path) -> None:
+    pages = list(parse(script("text a", f"once {tmp_path / 'mark'}", "text c"), jobs=1))
+    assert [(p.status, p.attempts) for p in pages] == [("ok", 1), ("retried", 2), ("ok", 1)]
+    assert "a fresh one read it" in pages[1].reason
+
+
+def test_a_page_that_kills_is_tried_by_one_fresh_worker_and_no_more() -> None:
+    pages = list(parse(script("text a", "crash", "text c"), jobs=1))
+    assert [(p.status, p.attempts) for p in pages] == [("ok", 1), ("failed", 2), ("ok", 1)]
+    assert "SIGSEGV" in pages[1].reason
+
+
+def test_a_worker_that_has_grown_is_replaced() -> None:
+    source = script("text a", f"grow {200 * 2**20}", "text c", "text d")
+    pages = list(parse(source, jobs=1, limits={"max_memory": 300 * 2**20}))
+    assert [(p.status, p.attempts) for p in pages] == [("ok", 1)] * 4
+    first, grown, after, last = (p.blocks[0].text.split("worker ")[1] for p in pages)
+    assert first == grown != after == last
+
+
 def test_a_worker_killed_from_outside_costs_its_page_only() -> None:
-    pages = parse(script("text a", "sleep 3", "text c", "text d"), jobs=1)
-    assert text(next(pages)) == "a"
-    time.sleep(0.3)
-    for worker in workers():
-        worker.kill()
-    assert [(p.number, p.status) for p in pages] == [(2, "failed"), (3, "ok"), (4, "ok")]
+    pages = parse(script("sleep 3", "text b", "text c"), jobs=1)
+    killer = threading.Timer(0.8, lambda: [worker.kill() for worker in workers()])
+    killer.start()
+    assert [(p.number, p.status, p.attempts) for p in pages] == [
+        (1, "retried", 2),  # its worker had opened the document: the fault may have been the opening's
+        (2, "ok", 1),
+        (3, "ok", 1),
+    ]
 
 
 def test_idle_workers_killed_from_outside_cost_nothing() -> None:

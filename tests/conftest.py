@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from internvl_loaders.workers import LINGER
+
+_MARK = "INTERNVL_TEST_SESSION"
+
+
+def _workers() -> list[psutil.Process]:
+    """Workers that began in this session, whoever their parent is now."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            ours = process.environ().get(_MARK) == os.environ[_MARK]
+            if ours and any("worker import" in told or "tests.faults" in told for told in process.cmdline()):
+                found.append(process)
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_orphans() -> Iterator[None]:
+    """After the last test no worker of this session is left."""
+    os.environ[_MARK] = uuid4().hex
+    yield
+    deadline = time.monotonic() + LINGER + 5
+    while left := _workers():
+        assert time.monotonic() < deadline, f"still there: {left}"
+        time.sleep(0.2)
