@@ -19,7 +19,7 @@ from internvl_loaders.document import Page
 from internvl_loaders.errors import InternVLError, OptionError, PageError, PageRangeError
 from internvl_loaders.options import ParseOptions, select_pages
 from internvl_loaders.sources import Source, is_single, resolve
-from internvl_loaders.workers import Job, Reply, Session, cores, shared_pool
+from internvl_loaders.workers import STRETCH, Job, Reply, Session, cores, shared_pool
 
 log = logging.getLogger("internvl_loaders")
 
@@ -104,7 +104,7 @@ class _Run:
         self.options = options
         jobs = options.jobs or cores()
         self.threads_alone = cores()
-        self.ahead = 2 * jobs + 2
+        self.ahead = STRETCH * jobs + 2
         self.opening_ahead = jobs + 1
         self.alone = is_single(source)
         self.session = Session(shared_pool(jobs))
@@ -246,8 +246,8 @@ class _Run:
     ) -> Future[Reply]:
         path = None if source.path is None else os.path.abspath(source.path)
         head = request | {"name": source.name, "path": path, "options": self.job_options}
-        job = Job(head, key, source.data, self.options.limits.max_seconds, keep)
-        return self.session.submit(job, urgent=urgent)
+        job = Job(head, key, source.data, self.options.limits.max_seconds, urgent, keep)
+        return self.session.submit(job)
 
     def _settle(self, slot: _Slot) -> Page | None:
         """The page, its placeholder, or nothing if it is to be skipped; raises if it is to be raised."""

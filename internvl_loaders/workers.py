@@ -14,7 +14,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import queue
 import signal
 import struct
 import subprocess
@@ -25,13 +24,15 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
 from typing import IO, Any
 
 from internvl_loaders.errors import InternVLError, PageError, limit_error
 
 LINGER = 2.0
 """Seconds an idle worker waits for more work: long enough to serve call after call."""
+
+STRETCH = 8
+"""Pages of a document that one worker should read, as it needs each page's neighbours too."""
 
 KEPT_DOCUMENTS = 4
 """Open documents a worker keeps."""
@@ -84,11 +85,16 @@ class Job:
     document: str
     data: bytes | None
     seconds: float
+    urgent: bool = False
     keep: Callable[[Reply], None] | None = None
     future: Future[Reply] = field(default_factory=Future)
     worker: _Worker | None = None
     unwanted: bool = False
     attempts: int = 0
+
+    @property
+    def stretch(self) -> tuple[str, int]:
+        return self.document, (int(self.head.get("page", 1)) - 1) // STRETCH
 
 
 class _Worker:
@@ -104,6 +110,7 @@ class _Worker:
         self.busy = True
         self.condemned = False
         self.served = 0
+        self.stretch: tuple[str, int] | None = None
 
     def run(self, job: Job) -> Reply:
         """Raises EOFError when the process dies over it."""
@@ -141,23 +148,26 @@ class Pool:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._jobs: queue.PriorityQueue[tuple[int, int, Job]] = queue.PriorityQueue()
-        self._order = count()
+        self._jobs: list[Job] = []
         self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
         self._threads = 0
         self._idle = 0
         self._workers: set[_Worker] = set()
 
-    def submit(self, job: Job, *, urgent: bool = False) -> None:
+    def submit(self, job: Job) -> None:
         with self._lock:
-            self._jobs.put((0 if urgent else 1, next(self._order), job))
-            if self._idle < self._jobs.qsize() and self._threads < self.size:
+            self._jobs.append(job)
+            if self._idle < len(self._jobs) and self._threads < self.size:
                 self._threads += 1
                 threading.Thread(target=self._serve, name="internvl-worker", daemon=True).start()
+            self._work.notify()
 
     def cancel(self, jobs: list[Job]) -> None:
         """End these jobs, running ones by killing their worker, and with them the workers now idle."""
         with self._lock:
+            gone = {id(job) for job in jobs}
+            self._jobs = [job for job in self._jobs if id(job) not in gone]
             for job in jobs:
                 if not job.future.cancel():
                     job.unwanted = True
@@ -172,7 +182,7 @@ class Pool:
     def _serve(self) -> None:
         worker: _Worker | None = None
         try:
-            while (job := self._next()) is not None:
+            while (job := self._next(worker)) is not None:
                 if not job.future.set_running_or_notify_cancel():
                     continue
                 with self._lock:
@@ -193,21 +203,26 @@ class Pool:
             if worker is not None:
                 self._drop(worker)
 
-    def _next(self) -> Job | None:
+    def _next(self, worker: _Worker | None) -> Job | None:
         with self._lock:
             self._idle += 1
-        try:
-            job = self._jobs.get(timeout=LINGER)[2]
-        except queue.Empty:
-            job = None
-        with self._lock:
+            some = self._work.wait_for(lambda: self._jobs, LINGER)
             self._idle -= 1
-            if job is None:
-                try:
-                    job = self._jobs.get_nowait()[2]
-                except queue.Empty:
-                    self._threads -= 1
-        return job
+            if not some:
+                self._threads -= 1
+                return None
+            return self._jobs.pop(self._choice(worker))
+
+    def _choice(self, worker: _Worker | None) -> int:
+        """Openings first, then the worker's own stretch, then one that no other is at; in order."""
+        own = worker.stretch if worker is not None else None
+        taken = {other.stretch for other in self._workers if other is not worker}
+
+        def rank(place: int) -> tuple[bool, bool, bool]:
+            job = self._jobs[place]
+            return not job.urgent, job.stretch != own, job.stretch in taken
+
+        return min(range(len(self._jobs)), key=rank)
 
     def _do(self, worker: _Worker, job: Job) -> bool:
         """Whether the worker can go on. The job is settled, or its worker's death was another's fault."""
@@ -222,6 +237,7 @@ class Pool:
 
         with self._lock:
             worker.busy = not job.unwanted
+            worker.stretch = job.stretch
             job.worker = worker if worker.busy else None
         if job.worker is None:
             job.future.set_exception(CancelledError())
@@ -334,14 +350,14 @@ class Session:
         self._lock = threading.Lock()
         self._closed = False
 
-    def submit(self, job: Job, *, urgent: bool = False) -> Future[Reply]:
+    def submit(self, job: Job) -> Future[Reply]:
         with self._lock:
             if self._closed:
                 job.future.cancel()
                 return job.future
             self.jobs[id(job)] = job
         job.future.add_done_callback(lambda _: self.jobs.pop(id(job), None))
-        self.pool.submit(job, urgent=urgent)
+        self.pool.submit(job)
         return job.future
 
     def close(self) -> None:
