@@ -55,3 +55,27 @@ class OptionError(InternVLError, ValueError):
 
 class MissingDependencyError(InternVLError, ImportError):
     """An optional package is needed; the remedy names the extra that brings it."""
+
+
+class MessageError(InternVLError, ValueError):
+    """A message or conversation that cannot be; said before any model is asked."""
+
+
+class MediaError(InternVLError, ValueError):
+    """An image, video or document in a message that cannot be shown."""
+
+
+class EngineError(InternVLError):
+    """A model could not be loaded, placed or run."""
+
+
+class CheckpointError(EngineError):
+    """The files of a model are missing, broken, or of another architecture."""
+
+
+class PlacementError(EngineError):
+    """No GPU, or not enough memory, for the model; the remedy says what would fit."""
+
+
+class ContextError(EngineError, ValueError):
+    """More tokens than the model takes; the message says how many and what the limit is."""

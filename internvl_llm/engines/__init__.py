@@ -1,0 +1,1 @@
+"""Engines: each module runs InternVL one way, behind `internvl_llm.engine.Engine`."""

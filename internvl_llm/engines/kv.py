@@ -1,0 +1,190 @@
+"""Keys and values: of the running sequences, one row each, and of prompts that may begin alike.
+
+Rows are aligned to the left, so sequences of any length run together without padding: a row's next
+token is written at its own length, and a mask hides what lies beyond.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers.cache_utils import Cache, DynamicLayer
+
+Keys = NDArray[np.int64]
+"""What each position of a prompt is: a token id, or below zero a patch of an image."""
+
+Layers = list[tuple[torch.Tensor, torch.Tensor]]
+"""Keys and values of one sequence, [heads, positions, width] each, a layer."""
+
+_STEP, _ROWS = 256, 4
+"""Positions and rows by which the tensors grow."""
+
+
+class RowCache(Cache):  # type: ignore[misc]
+    """Tensors [rows, heads, positions, width] a layer, made where the layer runs.
+
+    Before a forward pass `select` says which rows the batch is and where its tokens are written.
+    """
+
+    def __init__(self, layers: int) -> None:
+        super().__init__(layers=[DynamicLayer() for _ in range(layers)])  # by which masks know the kind
+        self._kept: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * layers
+        self.rows = self.positions = 0
+        self._first = self._end = self._seen = 0
+        self._places: torch.Tensor | None = None
+
+    def fit(self, rows: int, positions: int) -> None:
+        """Make room for so many rows in use, of so many positions; what they hold is kept."""
+        if rows <= self.rows and positions <= self.positions:
+            return
+        self.rows = -(-rows // _ROWS) * _ROWS
+        self.positions = -(-positions // _STEP) * _STEP
+        for layer, kept in enumerate(self._kept):
+            if kept is not None:
+                self._kept[layer] = (self._resized(kept[0]), self._resized(kept[1]))
+
+    def _resized(self, old: torch.Tensor) -> torch.Tensor:
+        new = old.new_zeros(self.rows, old.shape[1], self.positions, old.shape[3])
+        rows, positions = min(self.rows, old.shape[0]), min(self.positions, old.shape[2])
+        new[:rows, :, :positions] = old[:rows, :, :positions]
+        return new
+
+    def select(self, first: int, places: torch.Tensor, seen: int) -> None:
+        """Rows from `first` on write at `places` [rows, tokens], and are then seen up to `seen` positions."""
+        self._first, self._end = first, first + len(places)
+        self._seen, self._places = seen, places
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        kept = self._kept[layer_idx]
+        if kept is None:
+            kept = (self._made(key_states), self._made(value_states))
+            self._kept[layer_idx] = kept
+        assert self._places is not None
+        places = self._places.to(key_states.device)
+        rows = torch.arange(self._first, self._end, device=key_states.device)[:, None]
+        seen = []
+        for held, new in zip(kept, (key_states, value_states), strict=True):
+            held[rows, :, places] = new.transpose(1, 2)
+            seen.append(held[self._first : self._end, :, : self._seen])
+        return seen[0], seen[1]
+
+    def _made(self, like: torch.Tensor) -> torch.Tensor:
+        return like.new_zeros(self.rows, like.shape[1], self.positions, like.shape[3])
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return self._seen
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """A row's first `length` positions to another row."""
+        for kept in self._kept:
+            if kept is not None:
+                for held in kept:
+                    held[target, :, :length] = held[source, :, :length]
+
+    def copy_out(self, row: int, length: int) -> Layers:
+        return [
+            (kept[0][row, :, :length].clone(), kept[1][row, :, :length].clone())
+            for kept in self._kept
+            if kept is not None
+        ]
+
+    def copy_in(self, row: int, layers: Layers, length: int) -> None:
+        for index, pair in enumerate(layers):
+            kept = self._kept[index]
+            if kept is None:
+                kept = (self._made(pair[0][None]), self._made(pair[1][None]))
+                self._kept[index] = kept
+            for held, new in zip(kept, pair, strict=True):
+                held[row, :, :length] = new[:, :length]
+
+    def shrink(self) -> None:
+        """Give the memory back while nothing runs."""
+        self._kept = [None] * len(self._kept)
+        self.rows = self.positions = 0
+
+
+class Prefixes:
+    """Keys and values of prompts computed before, the least recently used dropped beyond `max_bytes`."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        self._kept: OrderedDict[int, tuple[Keys, Layers, int]] = OrderedDict()
+        self._serial = 0
+
+    def longest(self, prompt: Keys) -> tuple[int, Layers]:
+        """How many positions a kept prompt shares with this one's beginning, at least, and their layers."""
+        best, length = None, 0
+        for serial, (keys, _, _) in self._kept.items():
+            shared = shared_prefix(keys, prompt)
+            if shared > length:
+                best, length = serial, shared
+        if best is None:
+            return 0, []
+        self._kept.move_to_end(best)
+        return length, self._kept[best][1]
+
+    def has(self, prompt: Keys) -> bool:
+        return any(shared_prefix(keys, prompt) == len(prompt) for keys, _, _ in self._kept.values())
+
+    def keep(self, prompt: Keys, make: Callable[[], Layers], size: int) -> None:
+        """`make` gives the layers, of `size` bytes; kept prompts that this one continues are replaced."""
+        if size > self.max_bytes or self.has(prompt):
+            return
+        for serial, (keys, _, _) in list(self._kept.items()):
+            if shared_prefix(keys, prompt) == len(keys):
+                self._drop(serial)
+        while self.bytes + size > self.max_bytes:
+            self._drop(next(iter(self._kept)))
+        self._serial += 1
+        self._kept[self._serial] = (prompt, make(), size)
+        self.bytes += size
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self.bytes = 0
+
+    def _drop(self, serial: int) -> None:
+        self.bytes -= self._kept.pop(serial)[2]
+
+
+class Features:
+    """Image features by what they are of, the least recently used dropped beyond `max_bytes`."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        self._kept: OrderedDict[object, torch.Tensor] = OrderedDict()
+
+    def get(self, key: object) -> torch.Tensor | None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def keep(self, key: object, features: torch.Tensor) -> None:
+        size = features.numel() * features.element_size()
+        if size > self.max_bytes or key in self._kept:
+            return
+        while self.bytes + size > self.max_bytes:
+            _, dropped = self._kept.popitem(last=False)
+            self.bytes -= dropped.numel() * dropped.element_size()
+        self._kept[key] = features
+        self.bytes += size
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self.bytes = 0
+
+
+def shared_prefix(one: Keys, other: Keys) -> int:
+    """How many positions two prompts have in common from the beginning."""
+    length = min(len(one), len(other))
+    differ = np.flatnonzero(one[:length] != other[:length])
+    return int(differ[0]) if len(differ) else length
