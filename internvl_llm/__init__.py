@@ -1,7 +1,109 @@
-"""InternVL3 as a local multimodal model; importing it loads neither torch nor a framework."""
+"""InternVL3 as a local multimodal model.
 
-from internvl_llm.errors import InternVLError, MissingDependencyError, OptionError
+    from internvl_llm import Image, Message, Request, open_engine
+    engine = open_engine("OpenGVLab/InternVL3-8B")
+    [result] = engine.generate([Request(Message.user(Image("page.png"), "What is the total?"))])
+    print(result.text)
+
+Importing this package, and every name in it, loads neither torch nor a framework.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from internvl_llm.errors import (
+    CheckpointError,
+    ContextError,
+    EngineError,
+    InternVLError,
+    MediaError,
+    MessageError,
+    MissingDependencyError,
+    OptionError,
+    PlacementError,
+)
+
+if TYPE_CHECKING:
+    from internvl_llm.best_of import Consensus, InternVLCritic
+    from internvl_llm.engine import (
+        Capabilities,
+        Critic,
+        Engine,
+        EngineSpec,
+        Event,
+        Finish,
+        Request,
+        Result,
+        Sample,
+        Sampling,
+        TextDelta,
+        TokenLogprob,
+        Usage,
+        open_engine,
+    )
+    from internvl_llm.media import MediaOptions
+    from internvl_llm.messages import Combined, Document, Image, Message, Text, ToolCall, ToolResult, Video
 
 __version__ = "0.1.0"
 
-__all__ = ["InternVLError", "MissingDependencyError", "OptionError", "__version__"]
+_HOMES = {
+    "best_of": ("Consensus", "InternVLCritic"),
+    "engine": (
+        *("Capabilities", "Critic", "Engine", "EngineSpec", "Event", "Finish", "Request", "Result", "Sample"),
+        *("Sampling", "TextDelta", "TokenLogprob", "Usage", "open_engine"),
+    ),
+    "media": ("MediaOptions",),
+    "messages": ("Combined", "Document", "Image", "Message", "Text", "ToolCall", "ToolResult", "Video"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Capabilities",
+    "CheckpointError",
+    "Combined",
+    "Consensus",
+    "ContextError",
+    "Critic",
+    "Document",
+    "Engine",
+    "EngineError",
+    "EngineSpec",
+    "Event",
+    "Finish",
+    "Image",
+    "InternVLCritic",
+    "InternVLError",
+    "MediaError",
+    "MediaOptions",
+    "Message",
+    "MessageError",
+    "MissingDependencyError",
+    "OptionError",
+    "PlacementError",
+    "Request",
+    "Result",
+    "Sample",
+    "Sampling",
+    "Text",
+    "TextDelta",
+    "TokenLogprob",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+    "Video",
+    "__version__",
+    "open_engine",
+]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

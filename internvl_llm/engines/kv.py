@@ -36,7 +36,7 @@ class RowCache(Cache):  # type: ignore[misc]
         self._kept: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * layers
         self.rows = self.positions = 0
         self._first = self._end = self._seen = 0
-        self._places: torch.Tensor | None = None
+        self._places = self._rows = torch.empty(0, dtype=torch.long)
 
     def fit(self, rows: int, positions: int) -> None:
         """Make room for so many rows in use, of so many positions; what they hold is kept."""
@@ -58,6 +58,7 @@ class RowCache(Cache):  # type: ignore[misc]
         """Rows from `first` on write at `places` [rows, tokens], and are then seen up to `seen` positions."""
         self._first, self._end = first, first + len(places)
         self._seen, self._places = seen, places
+        self._rows = torch.arange(first, self._end, device=places.device)[:, None]
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
@@ -66,9 +67,7 @@ class RowCache(Cache):  # type: ignore[misc]
         if kept is None:
             kept = (self._made(key_states), self._made(value_states))
             self._kept[layer_idx] = kept
-        assert self._places is not None
-        places = self._places.to(key_states.device)
-        rows = torch.arange(self._first, self._end, device=key_states.device)[:, None]
+        places, rows = self._places.to(key_states.device), self._rows.to(key_states.device)
         seen = []
         for held, new in zip(kept, (key_states, value_states), strict=True):
             held[rows, :, places] = new.transpose(1, 2)

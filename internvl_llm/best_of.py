@@ -1,0 +1,128 @@
+"""Critics for Best-of-N: agreement among the answers, or the judgement of a model trained for it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from internvl_llm.engine import Engine, Request, Result, Sampling
+from internvl_llm.errors import EngineError, OptionError
+from internvl_llm.media import MediaOptions
+from internvl_llm.messages import Message, Part, Text, ToolCall, ToolResult
+
+_GOOD, _BAD = "+", "-"
+_TOLD = 20
+"""Likeliest tokens an engine is asked for, to find those two among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consensus:
+    """The answer that differs least from the others: 1 - the mean normalised edit distance to them."""
+
+    def scores(self, messages: Sequence[Message], answers: Sequence[str]) -> list[float]:
+        from rapidfuzz.distance import Levenshtein
+
+        if len(answers) < 2:
+            return [1.0] * len(answers)
+        alike = [[0.0] * len(answers) for _ in answers]
+        for one, answer in enumerate(answers):
+            for other in range(one):
+                alike[one][other] = alike[other][one] = Levenshtein.normalized_similarity(
+                    answer, answers[other]
+                )
+        # fsum does not depend on the order, so equal answers get equal scores and the first of them wins.
+        return [math.fsum(row) / (len(answers) - 1) for row in alike]
+
+
+@dataclass(frozen=True, slots=True)
+class InternVLCritic:
+    """A process reward model in InternVL's format, such as OpenGVLab/VisualPRM-8B.
+
+    As its checkpoint's `generate_steps_with_soft_score` (arXiv 2503.10291): the steps of an answer, split at
+    blank lines and joined again to `max_steps` at most, are told one a turn; each turn is answered with `+`,
+    and a step's score is the probability of `+` against `-` there. An answer's is the mean over its steps.
+    Empty steps are left out. Of a conversation of several turns, the question is all of it.
+
+    The engine's prefix cache spares computing a conversation anew for each of its steps.
+    """
+
+    engine: Engine = field(repr=False)
+    max_steps: int = 12
+    max_tiles: int = 12
+    page: bool = False
+    """Cut images into tiles as pages."""
+    media: MediaOptions = field(default_factory=MediaOptions)
+
+    def __post_init__(self) -> None:
+        if self.max_steps < 1:
+            raise OptionError(f"max_steps cannot be {self.max_steps}", remedy="Give 1 or more")
+
+    def scores(self, messages: Sequence[Message], answers: Sequence[str]) -> list[float]:
+        """Raises EngineError where the model judges with neither `+` nor `-`, so is no such critic."""
+        return [math.fsum(steps) / len(steps) for steps in self.step_scores(messages, answers)]
+
+    def step_scores(self, messages: Sequence[Message], answers: Sequence[str]) -> list[list[float]]:
+        """One list an answer, one score a step; equal answers are judged once."""
+        question = tuple(_question(messages))
+        judged: dict[str, list[Request]] = {
+            answer: list(self._requests(question, answer)) for answer in answers
+        }
+        results = iter(self.engine.generate([request for asked in judged.values() for request in asked]))
+        found = {answer: [_score(next(results)) for _ in asked] for answer, asked in judged.items()}
+        return [found[answer] for answer in answers]
+
+    def _requests(self, question: tuple[Part, ...], answer: str) -> Iterator[Request]:
+        """One a step; each conversation begins with the one before."""
+        turns: list[Message] = []
+        for step in _steps(answer, self.max_steps):
+            told: tuple[Part, ...] = (Text(step),)
+            if not turns:
+                end = Text(f"\n\n### Solution Process:\n{step}")
+                told = (Text("### Question:\n"), *question, end)
+            turns += [Message("user", told), Message.assistant(_GOOD)]
+            yield Request(
+                turns[:-1],
+                Sampling(max_tokens=1, logprobs=_TOLD),
+                max_tiles=self.max_tiles,
+                page=self.page,
+                media=self.media,
+            )
+
+
+def _steps(answer: str, most: int) -> list[str]:
+    steps = [step for step in answer.split("\n\n") if step.strip()] or [answer]
+    together = math.ceil(len(steps) / most)
+    return ["\n\n".join(steps[at : at + together]) for at in range(0, len(steps), together)]
+
+
+def _question(messages: Sequence[Message]) -> Iterator[Part]:
+    """What was asked, as parts of one user message; earlier turns say whose they are."""
+    turns = [message for message in messages if message.role != "system"]
+    for at, turn in enumerate(turns):
+        if len(turns) > 1:
+            yield Text(f"{'' if at == 0 else chr(10)}{turn.role.capitalize()}: ")
+        for part in turn.parts:
+            if isinstance(part, ToolResult):
+                yield from part.parts
+            elif isinstance(part, ToolCall):
+                yield Text(json.dumps({"name": part.name, "arguments": part.arguments}, ensure_ascii=False))
+            else:
+                yield part
+
+
+def _score(result: Result) -> float:
+    """P(+) / (P(+) + P(-)). A token that is not among the likeliest counts as the last of them."""
+    told = result.samples[0].logprobs
+    top = told[0].top if told else ()
+    chances: dict[str, float] = {}
+    for token, chance in top:
+        chances.setdefault(token, chance)
+    if _GOOD not in chances and _BAD not in chances:
+        raise EngineError(
+            f"the critic judges with neither {_GOOD!r} nor {_BAD!r}",
+            remedy="Give InternVLCritic a process reward model, such as OpenGVLab/VisualPRM-8B",
+        )
+    least = top[-1][1]
+    return 1 / (1 + math.exp(chances.get(_BAD, least) - chances.get(_GOOD, least)))
