@@ -199,7 +199,7 @@ def test_what_is_kept_is_bounded() -> None:
         )
         assert runner.prefixes.bytes <= 300_000
         assert runner.features.bytes <= 70_000
-    assert runner.prefixes.bytes > 0
+    eventually(lambda: runner.prefixes.bytes > 0)  # the answer is told before it is kept
     assert runner.features.bytes > 0
     small.close()
 
