@@ -97,7 +97,8 @@ class Names:
 
 
 def _safe(part: str) -> str:
-    part = re.sub(r'[\x00-\x1f\x7f<>:"|?*/\\]+', "-", part).strip(" ")
+    # lone surrogates but those that stand for a file name's undecodable bytes are no part of any name
+    part = re.sub(r'[\x00-\x1f\x7f<>:"|?*/\\\ud800-\udc7f\udd00-\udfff]+', "-", part).strip(" ")
     if part.strip(".") == "":
         return ""
     raw = part.encode("utf-8", "backslashreplace")
@@ -170,12 +171,12 @@ class HtmlWriter:
     def add(self, page: Page) -> None:
         if not self.pages:
             self.file.write(html.head(page.source))
-        self.file.write(html.section(page, headers_footers=self.headers_footers))
+        self.file.write("\n" + html.section(page, headers_footers=self.headers_footers))
         self.pages += 1
 
     def end(self) -> None:
         if self.pages:
-            self.file.write(html.FOOT)
+            self.file.write("\n" + html.FOOT)
 
 
 class CsvWriter:

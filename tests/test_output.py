@@ -58,6 +58,7 @@ def test_lone_surrogates_do_not_stop_writing(tmp_path: Path) -> None:
         "a\x00b",
         "x/./y",
         "con|nul",
+        "\ud800.pdf",
     ],
 )
 def test_names_never_leave_the_folder(tmp_path: Path, hostile: str) -> None:

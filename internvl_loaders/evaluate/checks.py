@@ -16,9 +16,16 @@ from rapidfuzz.distance import Levenshtein
 from internvl_loaders.evaluate.metrics import normalise
 from internvl_loaders.evaluate.tables import TableTree
 
-TYPES = frozenset({"present", "absent", "order", "table"})
+_NEEDED = {"present": ("text",), "absent": ("text",), "order": ("before", "after"), "table": ("cell",)}
+TYPES = frozenset(_NEEDED)
 
 Check = Mapping[str, Any]
+
+
+def is_complete(check: Check) -> bool:
+    """Whether it is of one of TYPES, and says what it is about."""
+    needed = _NEEDED.get(str(check.get("type")))
+    return needed is not None and all(isinstance(check.get(name), str) for name in needed)
 
 
 def holds(check: Check, text: str, tables: Iterable[TableTree]) -> bool:

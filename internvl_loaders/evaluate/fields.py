@@ -115,7 +115,7 @@ def match_field(name: str, value: object, text: str) -> Field:
         dates = {machine_date} if machine_date else find_dates(written)
         found = bool(dates & find_dates(text))
         return Field(name, str(value), found, found)
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         found = abs(Decimal(str(value))) in find_amounts(text)
         return Field(name, str(value), found, found)
     exact = _stands_in(written, text)

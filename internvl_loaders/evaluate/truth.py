@@ -123,7 +123,7 @@ def load_truth(directory: Path, entry: Entry) -> Truth:
             part = _read(base, remark, (directory / truth.path).read_text(encoding="utf-8"))
         except OSError as error:
             skipped.append(_skip(truth, error.strerror or type(error).__name__))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             skipped.append(_skip(truth, f"not a {base} file: {error}"))
         else:
             twice = sorted(known.keys() & part.keys())
@@ -135,10 +135,10 @@ def load_truth(directory: Path, entry: Entry) -> Truth:
                 known |= part
                 types.append(base)
     stated = known.get("checks", ())
-    known["checks"] = tuple(check for check in stated if check.get("type") in checks.TYPES)
+    known["checks"] = tuple(check for check in stated if checks.is_complete(check))
     for check in stated:
         if check not in known["checks"]:
-            reason = f"unknown check {check.get('type')!r}"
+            reason = f"unknown or incomplete check {check.get('type')!r}"
             skipped.append(Skipped(path=entry.path, type="olmocr_checks", reason=reason))
     return Truth(**known, types=tuple(types), skipped=tuple(skipped))
 
@@ -162,14 +162,14 @@ def _read(base: str, remark: str, text: str) -> dict[str, Any]:
         return {
             "text": "\n".join(printed_rows(data["lines"])),
             "text_type": base,
-            "fields": data["fields"],
+            "fields": dict(data["fields"]),
         }
     if base.startswith("key_values"):
         return {"fields": _fields(json.loads(text), base)}
     if base == "table_html":
         return {"tables": tuple(read_tables(text))}
     if base == "olmocr_checks":
-        return {"checks": tuple(json.loads(line) for line in text.splitlines() if line.strip())}
+        return {"checks": tuple(dict(json.loads(line)) for line in text.splitlines() if line.strip())}
     if base.startswith("markdown"):
         return {"reference": text}
     return {}

@@ -11,6 +11,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from internvl_loaders.content import Content, Rect
 from internvl_loaders.errors import DamagedDocumentError, PageError, limit_error
+from internvl_loaders.readers.declared import Buffer, buffer, jpeg_scans, tiff_frames, webp_canvas
 from internvl_loaders.readers.pixels import scale_within, to_rgb
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 _ORIENTATION = 0x0112
 _TURNED = {5, 6, 7, 8}
 """EXIF orientations that swap width and height."""
+_PLAIN = {"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"}
+"""Modes whose pixels may be averaged before they are made RGB."""
+_RUNS = 10
+"""How often `max_image_pixels` may be gone over in decoding one image; a progressive JPEG of usual
+make has ten scans."""
 
 
 class ImageReader:
@@ -29,13 +35,15 @@ class ImageReader:
 
     name = "image"
 
-    def __init__(self, document: Path | bytes, *, name: str, max_image_pixels: int) -> None:
+    def __init__(self, document: Path | bytes, *, name: str, max_image_pixels: int, max_pages: int) -> None:
         self._document = document
         self._name = name
         self._max_image_pixels = max_image_pixels
         self._notes: dict[int, list[str]] = {}
+        with buffer(document) as data:
+            self._permit(*webp_canvas(data))
+            self._count = self._frames(data, max_pages)
         self._image = self._open()
-        self._count = int(getattr(self._image, "n_frames", 1)) if self._image.format == "TIFF" else 1
 
     def __len__(self) -> int:
         return self._count
@@ -61,14 +69,21 @@ class ImageReader:
     def render(self, index: int, dpi: float, max_pixels: int) -> PILImage:
         """At the file's own resolution, whatever `dpi` is, unless `max_pixels` asks for less."""
         x_dpi, y_dpi = _resolution(self._frame(index))
-        image = ImageOps.exif_transpose(self._decoded(index, max_pixels))
+        image = self._decoded(index, max_pixels)
+        if _orientation(image) != 1:
+            image = ImageOps.exif_transpose(image)
         width, height = self.size(index)
         scale = scale_within(width, height, max(x_dpi, y_dpi) / 72, max_pixels)
         wanted = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = to_rgb(image)
-        if image.size != wanted:
-            image = image.resize(wanted, Image.Resampling.LANCZOS, reducing_gap=2.0)
-        return image
+        if image.mode == "1":
+            image = image.convert("L")
+        if image.mode in _PLAIN and "transparency" not in image.info:
+            image = to_rgb(
+                _resized(image, wanted)
+            )  # in this order large images take a fraction of the memory
+        else:
+            image = _resized(to_rgb(image), wanted)
+        return image.copy() if image is self._image else image
 
     def notes(self, index: int) -> list[str]:
         return self._notes.get(index, [])
@@ -82,36 +97,64 @@ class ImageReader:
             with _own_pixel_limit():
                 return Image.open(source, formats=FORMATS)
         except (OSError, SyntaxError, ValueError, EOFError) as error:
-            unknown = isinstance(error, UnidentifiedImageError)
-            raise DamagedDocumentError(
-                f"the image's header is damaged{'' if unknown else f' ({_brief(error)})'}",
-                source=self._name,
-                remedy="Save it again",
-            ) from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> DamagedDocumentError:
+        why = "" if isinstance(error, UnidentifiedImageError) else f" ({_brief(error)})"
+        return DamagedDocumentError(
+            f"the image's header is damaged{why}", source=self._name, remedy="Save it again"
+        )
 
     def _frame(self, index: int) -> PILImage:
         """The image at that frame, its pixels not yet decoded. Raises LimitError if it has too many."""
         if self._image.tell() != index:
             try:
-                self._image.seek(index)
-            except (OSError, EOFError, SyntaxError, ValueError) as error:
+                with _own_pixel_limit():
+                    self._image.seek(index)
+            except Exception as error:  # TypeError and KeyError, too, on damaged directories
                 raise PageError(
                     f"the image frame is damaged ({_brief(error)})", source=self._name, page=index + 1
                 ) from error
-        pixels = self._image.width * self._image.height
-        if pixels > self._max_image_pixels:
-            problem = f"the image declares {pixels:,} pixels, more than"
-            raise limit_error(problem, "max_image_pixels", self._max_image_pixels, self._name)
+        self._permit(*self._image.size)
         return self._image
+
+    def _permit(self, width: int, height: int) -> None:
+        if width * height > self._max_image_pixels:
+            problem = f"the image declares {width * height:,} pixels, more than"
+            raise limit_error(problem, "max_image_pixels", self._max_image_pixels, self._name)
+
+    def _frames(self, data: Buffer, max_pages: int) -> int:
+        if not data[:4].startswith((b"II", b"MM")):
+            return 1
+        try:
+            frames = tiff_frames(data, max_pages)
+        except ValueError as error:
+            raise self._damaged(error) from error
+        if frames > max_pages:
+            raise limit_error("the image has more frames than", "max_pages", max_pages, self._name)
+        return max(frames, 1)
+
+    def _permit_scans(self, image: PILImage) -> None:
+        """A few bytes can ask for one more run over all the pixels."""
+        if "progressive" not in image.info:
+            return
+        with buffer(self._document) as data:
+            scans = jpeg_scans(data)
+        runs = scans * image.width * image.height
+        if runs > _RUNS * self._max_image_pixels:
+            problem = f"the image's {scans:,} scans are of {runs:,} pixels, more than {_RUNS} times"
+            raise limit_error(problem, "max_image_pixels", self._max_image_pixels, self._name)
 
     def _decoded(self, index: int, max_pixels: int) -> PILImage:
         image = self._frame(index)
+        self._permit_scans(image)
         scale = scale_within(image.width, image.height, 1.0, max_pixels)
         if scale < 1 and image.format == "JPEG":  # which can be decoded at a half, a quarter, an eighth
             image = self._open()
             image.draft(None, (int(image.width * scale), int(image.height * scale)))
         try:
-            image.load()
+            with _own_pixel_limit():
+                image.load()
         except Exception as error:  # decoders raise nearly anything on damaged data
             return self._salvaged(index, error)
         return image
@@ -123,7 +166,8 @@ class ImageReader:
         image = self._frame(index)
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
-            image.load()
+            with _own_pixel_limit():
+                image.load()
         except Exception as second:
             raise PageError(
                 f"the image cannot be decoded ({_brief(second)})",
@@ -148,8 +192,16 @@ def _own_pixel_limit() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
+def _resized(image: PILImage, size: tuple[int, int]) -> PILImage:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
 def _orientation(image: PILImage) -> int:
-    return int(image.getexif().get(_ORIENTATION, 1))
+    """1 where the metadata do not tell. PNG decodes its pixels in search of them: damage shows later, too."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        return 1
 
 
 def _resolution(image: PILImage) -> tuple[float, float]:

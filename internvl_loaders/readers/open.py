@@ -60,12 +60,14 @@ def open_document(
     """A PDF or image file; `name` is what errors call it. Raises a SourceError that says what to do."""
     head = _head(document, name, limits)
     if b"%PDF-" in head:
-        return _within(PdfReader(document, name=name, password=password, readers=readers), name, limits)
+        pdf = PdfReader(document, name=name, password=password, max_bytes=limits.max_bytes, readers=readers)
+        return _within(pdf, name, limits)
     if head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         from internvl_loaders.readers.image import ImageReader
 
-        image = ImageReader(document, name=name, max_image_pixels=limits.max_image_pixels)
-        return _within(image, name, limits)
+        return ImageReader(
+            document, name=name, max_image_pixels=limits.max_image_pixels, max_pages=limits.max_pages
+        )
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     what = next((what for magic, what in _OTHERS if start.startswith(magic.lower())), None)
     raise UnsupportedDocumentError(
@@ -103,7 +105,7 @@ def _head(document: Path | bytes, name: str, limits: Limits) -> bytes:
     return head
 
 
-def _within(reader: PdfReader | ImageReader, name: str, limits: Limits) -> PdfReader | ImageReader:
+def _within(reader: PdfReader, name: str, limits: Limits) -> PdfReader:
     if len(reader) > limits.max_pages:
         pages = len(reader)
         reader.close()

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from internvl_loaders.errors import (
     DamagedDocumentError,
     EmptyDocumentError,
+    LimitError,
     MissingDependencyError,
     PageError,
     PasswordError,
+    limit_error,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
         @property
         def repaired(self) -> bool: ...
+
+        def content_bytes(self, index: int, most: int) -> int:
+            """Bytes of the page's content once decompressed, counted to `most` and one; 0 if unknown."""
+            ...
 
 
 T = TypeVar("T")
@@ -44,11 +50,18 @@ class PdfReader:
     """
 
     def __init__(
-        self, document: Path | bytes, *, name: str, password: str | None, readers: Sequence[str]
+        self,
+        document: Path | bytes,
+        *,
+        name: str,
+        password: str | None,
+        max_bytes: int,
+        readers: Sequence[str],
     ) -> None:
         self._document = document
         self._name = name
         self._password = password
+        self._max_bytes = max_bytes
         self._order = tuple(readers)
         self._open: dict[str, _OneReader] = {}
         self._refused: dict[str, Exception] = {}
@@ -69,7 +82,13 @@ class PdfReader:
         return self._page(index, self._order, "read", lambda reader: _checked(reader.size(index)))
 
     def content(self, index: int) -> Content:
-        return self._page(index, self._order, "read", lambda reader: reader.content(index))
+        return self._page(index, self._order, "read", lambda reader: self._bounded(reader, index))
+
+    def _bounded(self, reader: _OneReader, index: int) -> Content:
+        if reader.content_bytes(index, self._max_bytes) > self._max_bytes:
+            problem = "the page's content is, decompressed, larger than"
+            raise limit_error(problem, "max_bytes", self._max_bytes, self._name)
+        return reader.content(index)
 
     def render(self, index: int, dpi: float, max_pixels: int) -> PIL.Image.Image:
         width, _ = self.size(index)
@@ -153,6 +172,8 @@ class PdfReader:
         for name in order:
             try:
                 answer = ask(self._reader(name))
+            except LimitError:
+                raise  # another reader would do what was refused
             except Exception as error:
                 if not isinstance(error, MissingDependencyError):
                     failed[name] = error

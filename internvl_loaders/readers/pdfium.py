@@ -43,6 +43,9 @@ class PdfiumReader:
         width, height = self._document.get_page_size(index)
         return float(width), float(height)
 
+    def content_bytes(self, index: int, most: int) -> int:
+        return 0  # pdfium does not tell
+
     def content(self, index: int) -> Content:
         page = self._page(index)
         try:

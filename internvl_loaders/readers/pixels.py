@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_STRIP = 256
+"""Rows brought to 8 bits at a time."""
+
 
 def scale_within(width: float, height: float, scale: float, max_pixels: int) -> float:
     """The largest scale up to `scale` at which width x height, rounded up, is at most `max_pixels`."""
@@ -34,11 +37,19 @@ def _eight_bits(image: Image) -> Image:
     import numpy
     from PIL import Image as pil
 
-    values = numpy.nan_to_num(numpy.asarray(image, dtype=numpy.float32))
-    low, high = float(values.min()), float(values.max())
+    values = numpy.asarray(image)
+    strips = [values[top : top + _STRIP] for top in range(0, len(values), _STRIP)]
+    greys = (
+        [numpy.nan_to_num(strip.astype(numpy.float32)) for strip in strips] if image.mode == "F" else strips
+    )
+    low, high = (float(of([of(strip) for strip in greys])) for of in (numpy.min, numpy.max))
     if image.mode != "F" and low >= 0 and high <= 255:
         low, high = 0.0, 255.0
-    return pil.fromarray(((values - low) * (255 / max(high - low, 1e-6))).astype(numpy.uint8))
+    result = numpy.empty(values.shape, dtype=numpy.uint8)
+    for place, strip in enumerate(greys):
+        stretched = (strip.astype(numpy.float32) - low) * (255 / max(high - low, 1e-6))
+        result[place * _STRIP : place * _STRIP + len(strip)] = stretched
+    return pil.fromarray(result)
 
 
 def _on_paper(image: Image) -> Image:

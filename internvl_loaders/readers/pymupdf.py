@@ -55,6 +55,14 @@ class PyMuPDFReader:
         rect = self._document[index].rect
         return float(rect.width), float(rect.height)
 
+    def content_bytes(self, index: int, most: int) -> int:
+        page = mupdf.pdf_page_from_fz_page(self._document[index].this)
+        contents = mupdf.pdf_dict_gets(page.obj(), "Contents")
+        if not mupdf.pdf_is_array(contents) and not mupdf.pdf_is_stream(contents):
+            return 0
+        pdf = mupdf.pdf_document_from_fz_document(self._document.this)
+        return int(mupdf.fz_skip(mupdf.pdf_open_contents_stream(pdf, contents), most + 1))
+
     def content(self, index: int) -> Content:
         page = self._document[index]
         width, height = float(page.rect.width), float(page.rect.height)

@@ -97,3 +97,9 @@ def test_scores_are_shares() -> None:
     fields = match_fields({"a": "one", "b": "two", "c": "57.80", "d": "four"}, "one 57,80")
     assert field_scores(fields) == {"fields": 1 / 4, "fields_lenient": 2 / 4}
     assert field_scores([]) == {}
+
+
+@pytest.mark.parametrize("value", [True, False, float("nan"), float("inf"), 10**400])
+def test_values_that_are_no_amounts(value: object) -> None:
+    assert found(value, "12.50") == (False, False)
+    assert found(True, "paid: true") == (True, True)

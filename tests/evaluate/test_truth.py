@@ -57,7 +57,8 @@ def test_text_beside_tables_checks_and_a_reference(tmp_path: Path) -> None:
     )
     assert (found.text, found.reference, [t.page for t in found.tables]) == ("x", "# x", [2])
     assert [c["type"] for c in found.checks] == ["present"]
-    assert [(s.type, s.reason) for s in found.skipped] == [("olmocr_checks", "unknown check 'math'")]
+    (skipped,) = found.skipped
+    assert (skipped.type, skipped.reason) == ("olmocr_checks", "unknown or incomplete check 'math'")
 
 
 def test_key_values_of_other_makers(tmp_path: Path) -> None:
@@ -139,3 +140,25 @@ def test_bad_line_is_named(tmp_path: Path, text: str, message: str) -> None:
 def test_original_of_a_degraded_copy(path: str, derived: str | None, original: str | None) -> None:
     entry = Entry(path=path, derived=derived)
     assert original_of(entry, frozenset({"a/a.jpg", path})) == original
+
+
+@pytest.mark.parametrize(
+    ("type_", "text"),
+    [
+        ("key_values", "[]"),
+        ("key_values", "[null]"),
+        ("key_values", "[5]"),
+        ("lines_boxes+key_values", '{"fields": null, "lines": []}'),
+        ("lines_boxes+key_values", '{"fields": {}, "lines": [{"box": []}]}'),
+        ("lines_boxes+key_values", "[" * 100_000),
+        ("olmocr_checks", "null"),
+        ("olmocr_checks", "[1]"),
+        ("olmocr_checks", '{"type": []}'),
+        ("olmocr_checks", '{"type": "order", "before": "x"}'),
+    ],
+)
+def test_truth_of_another_shape_is_named(tmp_path: Path, type_: str, text: str) -> None:
+    found = truth(tmp_path, (type_, text))
+    assert not found.fields
+    assert not found.checks
+    assert len(found.skipped) == 1

@@ -14,7 +14,7 @@ from tests.readers.build import image_bytes
 
 
 def read(data: bytes) -> ImageReader:
-    return ImageReader(data, name="given", max_image_pixels=10**8)
+    return ImageReader(data, name="given", max_image_pixels=10**8, max_pages=100)
 
 
 def drawn(mode: str = "RGB", size: tuple[int, int] = (80, 40), paper: object = "white") -> PIL.Image.Image:
@@ -91,6 +91,19 @@ def test_every_tiff_frame_is_a_page() -> None:
         (0, 255, 0),
     ]
     assert reader.label(2) == "3"
+    kept = reader.render(0, 200, 10**6)
+    reader.render(1, 200, 10**6)
+    assert kept.getpixel((70, 35)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "CMYK", "P"])
+def test_large_images_are_shrunk_before_they_are_converted(mode: str) -> None:
+    """Which must not be seen."""
+    data = image_bytes(drawn(size=(400, 200)).convert(mode), {"CMYK": "TIFF"}.get(mode, "PNG"))
+    page = read(data).render(0, 200, 5000)
+    assert (page.mode, page.size) == ("RGB", (100, 50))
+    assert max(page.getpixel((4, 2))) < 60  # type: ignore[type-var]
+    assert min(page.getpixel((70, 35))) > 250  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])

@@ -174,6 +174,9 @@ class Failing:
 
     render = label = content
 
+    def content_bytes(self, index: int, most: int) -> int:
+        return 0
+
     def size(self, index: int) -> tuple[float, float]:
         return (0.0, 842.0)
 
