@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from internvl_llm.errors import MissingDependencyError, OptionError
+from internvl_llm.grammar import Grammar
 from internvl_llm.media import MediaOptions
-from internvl_llm.messages import Message, conversation
+from internvl_llm.messages import Message, ToolCall, conversation
 from internvl_llm.prompt import DEFAULT_SYSTEM
+from internvl_llm.tools import Tool, checked
 
 EngineName = Literal["transformers", "vllm", "lmdeploy", "server"]
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,9 @@ class Critic(Protocol):
 class Request:
     """One thing to answer. `n` answers are sampled, and `critic` chooses (Best-of-N).
 
+    `tools` are what the model may call; `tool_choice` is `auto`, `any` (one at least), `none`, or a
+    tool's name. `grammar` is what the answer must match; with tools, the answer that is no call.
+
     `system` stands where the conversation begins without a system message; None is none at all.
     `page` cuts images into tiles as pages (A4 gets as many as Letter); `min_tiles` and `max_tiles`
     bound the 448 px tiles of every image that does not say.
@@ -84,6 +89,10 @@ class Request:
     system: str | None = DEFAULT_SYSTEM
     n: int = 1
     critic: Critic | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
+    parallel_tool_calls: bool = True
+    grammar: Grammar | None = None
     min_tiles: int = 1
     max_tiles: int = 12
     page: bool = False
@@ -97,6 +106,10 @@ class Request:
         system: str | None = DEFAULT_SYSTEM,
         n: int = 1,
         critic: Critic | None = None,
+        tools: Iterable[Tool] = (),
+        tool_choice: str = "auto",
+        parallel_tool_calls: bool = True,
+        grammar: Grammar | None = None,
         min_tiles: int = 1,
         max_tiles: int = 12,
         page: bool = False,
@@ -113,6 +126,7 @@ class Request:
         values = locals() | {
             "messages": conversation(messages),
             "sampling": sampling or Sampling(),
+            "tools": checked(tools, tool_choice),
             "media": media or MediaOptions(),
         }
         for one in fields(self):
@@ -152,6 +166,16 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """Part of call `index` (from 0). `id` and `name` come with its first part, `arguments` is JSON text."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The last event of a stream."""
 
@@ -159,15 +183,18 @@ class Finish:
     usage: Usage
 
 
-Event: TypeAlias = TextDelta | Finish
+Event: TypeAlias = TextDelta | ToolCallDelta | Finish
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
+    """`text` is what is said besides the calls."""
+
     text: str
     finish_reason: FinishReason
     logprobs: tuple[TokenLogprob, ...] = ()
     tokens: tuple[int, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
     score: float | None = None
     """The critic's."""
 
@@ -183,6 +210,10 @@ class Result:
     @property
     def text(self) -> str:
         return self.samples[self.best].text
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return self.samples[self.best].tool_calls
 
     @property
     def finish_reason(self) -> FinishReason:

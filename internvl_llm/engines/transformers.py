@@ -246,11 +246,11 @@ class _Answer:
                 self._logprobs[number].extend(event.logprobs)
                 return
             with self._lock:
-                if isinstance(event, Finish):
+                if isinstance(event, BaseException):
+                    self._error, self._left = self._error or event, 0
+                elif isinstance(event, Finish):
                     self._finishes[number] = event
                     self._left -= 1
-                else:
-                    self._error, self._left = self._error or event, 0
                 callbacks = []
                 if self._left == 0:
                     self._done.set()

@@ -1,0 +1,35 @@
+"""Tools a model may call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from internvl_llm.errors import OptionError
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """`parameters` is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+def checked(tools: Iterable[Tool], choice: str) -> tuple[Tool, ...]:
+    """Raises OptionError where names are not unique or the choice is none of them."""
+    held = tuple(tools)
+    names = [tool.name for tool in held]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionError(f"two tools are called {twice[0]}", remedy="Give each tool a name of its own")
+    if choice not in ("auto", "any", "none", *names):
+        raise OptionError(
+            f"tool_choice {choice!r} is none of the tools",
+            remedy=f"Use auto, any, none{''.join(f', {name}' for name in names)}",
+        )
+    if choice == "any" and not held:
+        raise OptionError("tool_choice any without tools", remedy="Give tools")
+    return held
