@@ -1,0 +1,207 @@
+"""What an agent may do with the documents of some folders; the framework adapters wrap it.
+
+Paths come from a model, which may repeat what a document told it: nothing outside the folders is
+reached, whatever a path says or links to, and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from internvl_loaders.document import Page
+from internvl_loaders.errors import DocumentNotFoundError, OptionError, PageError, PageRangeError, SourceError
+from internvl_loaders.options import ParseOptions
+from internvl_loaders.pipeline import parse
+
+if TYPE_CHECKING:
+    from internvl_llm.engine import Engine
+
+T = TypeVar("T")
+
+_KEPT = 16
+"""Page ranges of documents that are kept once read."""
+_LISTED = 200
+_LEAST_SCORE = 75.0
+"""Of rapidfuzz's partial ratio, 0 to 100: what OCR misread is found too."""
+_SUFFIXES = {".pdf", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+
+
+class DocumentTools:
+    """Answers are text of at most `max_chars` characters, and say how to get the rest.
+
+    `engine` (internvl_llm.open_engine) answers `ask_page`; it may be the one that reads the pages.
+    Thread-safe. Errors are those of `parse`; a path that may not be read is a SourceError.
+    """
+
+    def __init__(
+        self,
+        folders: str | Path | Iterable[str | Path],
+        options: ParseOptions | None = None,
+        *,
+        engine: Engine | None = None,
+        max_chars: int = 20_000,
+        **changes: Any,
+    ) -> None:
+        given = [folders] if isinstance(folders, str | Path) else list(folders)
+        self.folders = tuple(Path(folder).resolve() for folder in given)
+        missing = [str(folder) for folder in self.folders if not folder.is_dir()]
+        if missing or not self.folders:
+            raise OptionError(
+                f"no such folder: {', '.join(missing) or '(none given)'}", remedy="Give folders"
+            )
+        self.options = ParseOptions.of(options, **changes)
+        self.engine = engine
+        self.max_chars = max_chars
+        self._kept: OrderedDict[tuple[Any, ...], tuple[Page, ...]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def list_documents(self) -> str:
+        """List the documents that can be read, one path a line."""
+        found: list[str] = []
+        for folder in self.folders:
+            for path in sorted(folder.rglob("*")):
+                if path.suffix.lower() in _SUFFIXES and path.is_file() and self._within(path.resolve()):
+                    found.append(path.relative_to(folder).as_posix())
+        more = f"\n... and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+        return "\n".join(found[:_LISTED]) + more if found else "There are no documents."
+
+    def parse_document(self, path: str, pages: str | None = None) -> str:
+        """Read a document as markdown, its tables included. `pages` such as "2-5,9" chooses pages."""
+        parts: list[str] = []
+        room = self.max_chars
+        read = self._pages(path, pages)
+        for page in read:
+            text = f"## Page {page.number} of {page.total_pages}\n\n{_said(page)}"
+            if len(text) > room:
+                rest = f"{page.number}-{read[-1].number}"
+                parts.append(
+                    text[:room] + f"\n\n[cut here; ask for pages {rest}, or read_page {page.number}]"
+                )
+                break
+            room -= len(text)
+            parts.append(text)
+        return "\n\n".join(parts)
+
+    def read_page(self, path: str, page: int) -> str:
+        """Read one page (counted from 1) of a document as markdown."""
+        (found,) = self._pages(path, str(_number(page)))
+        text = _said(found)
+        return text if len(text) <= self.max_chars else text[: self.max_chars] + "\n\n[the page is longer]"
+
+    def search_in_document(self, path: str, query: str, max_results: int = 10) -> str:
+        """Find where a document says something: page, place on it (fractions from the top left) and text."""
+        from rapidfuzz import fuzz
+
+        wanted = " ".join(query.split()).casefold()
+        if not wanted:
+            raise OptionError("the query is empty", remedy="Say what to look for")
+        found: list[tuple[float, int, int, str]] = []
+        for page in self._pages(path, None):
+            for place, block in enumerate(page.blocks):
+                text = " ".join(block.text.split())
+                score = 101.0 if wanted in text.casefold() else fuzz.partial_ratio(wanted, text.casefold())
+                if len(text) >= len(wanted) / 2 and score >= _LEAST_SCORE:
+                    box = block.box
+                    where = f"({box.x0:.2f}, {box.y0:.2f})-({box.x1:.2f}, {box.y1:.2f})" if box else "?"
+                    snippet = _around(text, wanted)
+                    found.append((-score, page.number, place, f"page {page.number} at {where}: {snippet}"))
+        if not found:
+            return f"Nothing in the document is like {query!r}."
+        lines = [line for *_, line in sorted(found)[: max(1, max_results)]]
+        return "\n".join(lines)[: self.max_chars]
+
+    def ask_page(self, path: str, page: int, question: str) -> str:
+        """Look at the image of one page (counted from 1) and answer a question about it."""
+        if self.engine is None:
+            raise OptionError(
+                "there is no model to look at pages", remedy="Give DocumentTools an engine, or use read_page"
+            )
+        from internvl_llm.engine import Request
+        from internvl_llm.messages import Image, Message
+
+        (shown,) = self._pages(path, str(_number(page)), images="pages")
+        if shown.image is None:
+            raise PageError(shown.reason or "the page cannot be shown", source=path, page=page)
+        request = Request(Message.user(Image(shown.image.data), question), page=True)
+        return self.engine.generate([request])[0].text[: self.max_chars]
+
+    def functions(self) -> tuple[Callable[..., str], ...]:
+        """What is offered to an agent; `ask_page` only where there is an engine."""
+        offered: tuple[Callable[..., str], ...] = (
+            self.list_documents,
+            self.parse_document,
+            self.read_page,
+            self.search_in_document,
+        )
+        return (*offered, self.ask_page) if self.engine is not None else offered
+
+    def _pages(self, path: str, pages: str | None, images: str = "none") -> tuple[Page, ...]:
+        """The pages, read or as they were read before; a document of nothing but failures raises."""
+        file = self._allowed(path)
+        stat = file.stat()
+        key = (file, stat.st_mtime_ns, stat.st_size, pages, images)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        with closing(parse(file, self.options, pages=pages, images=images)) as parsed:
+            read = tuple(parsed)
+        if not read:
+            raise PageRangeError("it has no such pages", source=path, remedy="Ask for pages it has")
+        with self._lock:
+            self._kept[key] = read
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return read
+
+    def _allowed(self, path: str) -> Path:
+        """The file a path names within the folders. Raises SourceError for any other."""
+        if "\0" in path or "://" in path:
+            raise SourceError("this is no path", source=path[:200], remedy="Name a file of list_documents")
+        for folder in self.folders:
+            found = (folder / path).resolve()
+            if self._within(found) and found.is_file():
+                return found
+        outside = all(not self._within((folder / path).resolve()) for folder in self.folders)
+        if outside:
+            raise SourceError(
+                "this is outside the folders that may be read",
+                source=path[:200],
+                remedy="Name a file of list_documents",
+            )
+        raise DocumentNotFoundError(
+            "no such document", source=path[:200], remedy="Name a file of list_documents"
+        )
+
+    def _within(self, resolved: Path) -> bool:
+        return any(resolved.is_relative_to(folder) for folder in self.folders)
+
+
+async def in_thread(function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """A tool's async twin: the work waits in a thread, never on the event loop."""
+    return await asyncio.to_thread(function, *arguments, **named)
+
+
+def _number(page: int) -> int:
+    if page < 1:
+        raise PageRangeError(f"there is no page {page}", remedy="Pages count from 1")
+    return page
+
+
+def _said(page: Page) -> str:
+    if page.status == "failed":
+        return f"[this page could not be read: {page.reason}]"
+    return page.to_markdown().strip() or "[nothing on this page]"
+
+
+def _around(text: str, wanted: str, room: int = 200) -> str:
+    at = max(0, text.casefold().find(wanted))
+    start = max(0, at - room // 2)
+    cut = text[start : start + room + len(wanted)]
+    return f"{'...' if start else ''}{cut}{'...' if start + len(cut) < len(text) else ''}"
