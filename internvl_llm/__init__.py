@@ -39,11 +39,13 @@ if TYPE_CHECKING:
         Sampling,
         TextDelta,
         TokenLogprob,
+        ToolCallDelta,
         Usage,
         open_engine,
     )
     from internvl_llm.media import MediaOptions
     from internvl_llm.messages import Combined, Document, Image, Message, Text, ToolCall, ToolResult, Video
+    from internvl_llm.tools import Tool
 
 __version__ = "0.1.0"
 
@@ -51,10 +53,11 @@ _HOMES = {
     "best_of": ("Consensus", "InternVLCritic"),
     "engine": (
         *("Capabilities", "Critic", "Engine", "EngineSpec", "Event", "Finish", "Request", "Result", "Sample"),
-        *("Sampling", "TextDelta", "TokenLogprob", "Usage", "open_engine"),
+        *("Sampling", "TextDelta", "TokenLogprob", "ToolCallDelta", "Usage", "open_engine"),
     ),
     "media": ("MediaOptions",),
     "messages": ("Combined", "Document", "Image", "Message", "Text", "ToolCall", "ToolResult", "Video"),
+    "tools": ("Tool",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -88,7 +91,9 @@ __all__ = [
     "Text",
     "TextDelta",
     "TokenLogprob",
+    "Tool",
     "ToolCall",
+    "ToolCallDelta",
     "ToolResult",
     "Usage",
     "Video",

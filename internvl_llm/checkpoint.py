@@ -12,6 +12,8 @@ from internvl_llm.errors import CheckpointError
 Format = Literal["native", "original"]
 
 NATIVE, ORIGINAL = "InternVLForConditionalGeneration", "InternVLChatModel"
+_CRITIC = "InternVLRewardModel"
+"""VisualPRM's: an InternVLChatModel with the same tensors and other methods."""
 
 
 def folder_format(folder: Path) -> Format:
@@ -24,7 +26,7 @@ def folder_format(folder: Path) -> Format:
     named = architecture(config)
     if NATIVE in named:
         return "native"
-    if ORIGINAL in named:
+    if ORIGINAL in named or _CRITIC in named:
         return "original"
     raise broken(
         folder,

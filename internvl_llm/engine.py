@@ -77,7 +77,8 @@ class Request:
     """One thing to answer. `n` answers are sampled, and `critic` chooses (Best-of-N).
 
     `tools` are what the model may call; `tool_choice` is `auto`, `any` (one at least), `none`, or a
-    tool's name. `grammar` is what the answer must match; with tools, the answer that is no call.
+    tool's name (one call of it). `grammar` is what the answer must match; with tools, the answer that is
+    no call. Calls are always of these tools, with arguments that their schemas accept.
 
     `system` stands where the conversation begins without a system message; None is none at all.
     `page` cuts images into tiles as pages (A4 gets as many as Letter); `min_tiles` and `max_tiles`
@@ -167,7 +168,10 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """Part of call `index` (from 0). `id` and `name` come with its first part, `arguments` is JSON text."""
+    """Part of call `index` (from 0). `id` and `name` come with its first part, `arguments` is JSON text.
+
+    A call that is cut off ends in the middle of its arguments; the reason then is not `tool_calls`.
+    """
 
     index: int
     id: str = ""
@@ -195,6 +199,8 @@ class Sample:
     logprobs: tuple[TokenLogprob, ...] = ()
     tokens: tuple[int, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    broken_calls: tuple[ToolCallDelta, ...] = ()
+    """Whose arguments are no JSON object: cut off by `max_tokens` or a stop string."""
     score: float | None = None
     """The critic's."""
 

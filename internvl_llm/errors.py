@@ -53,6 +53,10 @@ class OptionError(InternVLError, ValueError):
     """An option that makes no sense by itself, before any document is looked at."""
 
 
+class GrammarError(OptionError):
+    """A schema, pattern or choice that no grammar can follow; said before any model is asked."""
+
+
 class MissingDependencyError(InternVLError, ImportError):
     """An optional package is needed; the remedy names the extra that brings it."""
 

@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from internvl_llm.errors import GrammarError
+
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
-    """JSON that the schema (2020-12) accepts."""
+    """JSON that the schema (2020-12) accepts, with one blank at most after a comma or colon.
+
+    Objects that list `properties` have these, in this order, and no others unless the schema says
+    `additionalProperties`. `format` is kept to where it is one of `internvl_llm.schema.FORMATS`.
+    """
 
     schema: Mapping[str, Any]
 
@@ -21,6 +27,8 @@ class JsonObject:
 
 @dataclass(frozen=True, slots=True)
 class Regex:
+    """Matched as a whole; of Rust's `regex` syntax, which looks neither ahead nor back."""
+
     pattern: str
 
 
@@ -30,5 +38,12 @@ class Choice:
 
     choices: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "choices", tuple(self.choices))
+        if not self.choices or not all(isinstance(text, str) and text for text in self.choices):
+            raise GrammarError("there is nothing to choose from", remedy="Give texts that are not empty")
+
 
 Grammar: TypeAlias = JsonSchema | JsonObject | Regex | Choice
+"""An answer that `max_tokens` or a stop string cuts off matches no more: its finish reason is then `length`
+or `stop`, its text the beginning of a match."""

@@ -137,7 +137,7 @@ def _content(source: Source, what: str, options: MediaOptions) -> tuple[Path | b
         )
     scheme = source[:64].partition(":")[0].lower()
     if scheme == "data":
-        return _data_url(source, f"the {what}"), f"the {what}"
+        return data_url(source, f"the {what}"), f"the {what}"
     if "://" not in source[:64]:
         return Path(source), _shortened(source)
     if scheme not in ("http", "https"):
@@ -151,7 +151,7 @@ def _content(source: Source, what: str, options: MediaOptions) -> tuple[Path | b
     return fetch(source, _limits(options), options.allow_hosts), _shortened(source)
 
 
-def _data_url(url: str, name: str) -> bytes:
+def data_url(url: str, name: str) -> bytes:
     """RFC 2397."""
     head, comma, data = url.partition(",")
     if not comma:

@@ -112,11 +112,11 @@ class ToolCall:
 class ToolResult:
     call_id: str
     name: str
-    parts: tuple[Text | Image, ...]
+    parts: tuple[Text | Image | Document, ...]
     is_error: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parts", _parts(self.parts, (Text, Image), "a tool result"))
+        object.__setattr__(self, "parts", _parts(self.parts, (Text, Image, Document), "a tool result"))
 
 
 Media: TypeAlias = Image | Combined | Video | Document
@@ -188,7 +188,7 @@ def media(messages: Sequence[Message]) -> Iterator[Media]:
     for message in messages:
         for part in message.parts:
             if isinstance(part, ToolResult):
-                yield from (held for held in part.parts if isinstance(held, Image))
+                yield from (held for held in part.parts if isinstance(held, Image | Document))
             elif isinstance(part, Image | Combined | Video | Document):
                 yield part
 

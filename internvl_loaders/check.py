@@ -21,7 +21,13 @@ _PACKAGES = {
     "LlamaIndex": ("llama_index.core", "llama-index-core", "llama-index", "internvl_loaders.llama_index"),
     "pandas": ("pandas", "pandas", "pandas", "Table.to_pandas"),
     "docling-core": ("docling_core", "docling-core", "docling", "Document.to_docling"),
+    "torch": ("torch", "torch", "transformers", "the InternVL engine"),
+    "transformers": ("transformers", "transformers", "transformers", "the InternVL engine"),
+    "accelerate": ("accelerate", "accelerate", "transformers", "several GPUs, int8 and int4"),
+    "bitsandbytes": ("bitsandbytes", "bitsandbytes", "quantized", "int8 and int4"),
+    "PyAV": ("av", "av", "video", "videos"),
 }
+_ENGINE = ("torch", "transformers", "accelerate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class Finding:
 
 
 def findings() -> list[Finding]:
-    """In the order a reader wants them; nothing heavy is imported and nothing is downloaded."""
+    """In the order a reader wants them. Torch is imported where it is installed; nothing is downloaded."""
     found = [
         Finding(
             "machine",
@@ -45,15 +51,56 @@ def findings() -> list[Finding]:
     ]
     for name, (module, distribution, extra, note) in _PACKAGES.items():
         found.append(_package(name, module, distribution, extra, note))
-    found += [
-        Finding("InternVL engine", "no", "this version has none: scans are read by RapidOCR"),
-        Finding(
-            "transcriber auto",
-            "yes" if _there("rapidocr") else "no",
-            "pages with a sound text layer are read from it, all others by RapidOCR",
-        ),
-    ]
+    return [*found, *_engine(), _weights(), _auto()]
+
+
+def _engine() -> list[Finding]:
+    """What the InternVL engine would run on, and why."""
+    missing = [name for name in _ENGINE if not _there(name)]
+    if missing:
+        need = f"needs {', '.join(missing)}: pip install 'internvl-documents[transformers]'"
+        return [Finding("InternVL engine", "optional", need)]
+    try:
+        from internvl_llm import hardware
+
+        gpus = hardware.gpus()
+        device = hardware.choose_device("auto", gpus)
+        dtype = hardware.choose_dtype(device.value, gpus)
+        attention = hardware.choose_attention(device.value, gpus, dtype.value)
+    except Exception as error:  # a broken torch or driver fails in many ways, and must not hide the rest
+        said = (str(error) or type(error).__name__).splitlines()[0][:200]
+        return [Finding("InternVL engine", "no", f"torch is installed but does not work ({said})")]
+    found = [Finding("InternVL engine", "yes", "transformers, in process")]
+    for gpu in gpus:
+        room = f"{gpu.free / 1e9:.1f} of {gpu.total / 1e9:.1f} GB free"
+        capability = ".".join(map(str, gpu.capability))
+        found.append(Finding(f"GPU {gpu.index}", "yes", f"{gpu.name}, {room}, capability {capability}"))
+    for name, choice in (("device", device), ("dtype", dtype), ("attention", attention)):
+        found.append(Finding(f"  {name}", "yes", f"{choice.value}: {choice.reason}"))
     return found
+
+
+def _weights() -> Finding:
+    from internvl_loaders.transcribe.choice import local_models
+
+    names = [member.name for member, _ in local_models()]
+    if names:
+        return Finding("InternVL weights", "yes", f"in the hub's cache: {', '.join(names)}")
+    return Finding("InternVL weights", "optional", "none in the hub's cache; see `internvl models`")
+
+
+def _auto() -> Finding:
+    from internvl_loaders.errors import InternVLError
+    from internvl_loaders.options import ParseOptions
+    from internvl_loaders.transcribe.choice import choose
+
+    try:
+        _, sentence = choose(ParseOptions())
+    except InternVLError as error:
+        return Finding("transcriber auto", "no", str(error))
+    state: State = "yes" if _there("rapidocr") or "internvl" in sentence else "no"
+    told = sentence.removeprefix("transcriber auto: ")
+    return Finding("transcriber auto", state, f"sound text layers are read as they are; {told}")
 
 
 def _package(name: str, module: str, distribution: str, extra: str, note: str) -> Finding:
@@ -75,11 +122,6 @@ def _there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
-
-
-def ready(found: list[Finding]) -> bool:
-    """Whether documents can be parsed."""
-    return not any(f.state == "no" for f in found if f.name != "InternVL engine")
 
 
 def table(found: list[Finding]) -> None:

@@ -58,6 +58,16 @@ def parse(
     engine: Annotated[str | None, typer.Option(help="transformers, vllm, lmdeploy or server.")] = None,
     model: Annotated[str | None, typer.Option(help="An InternVL checkpoint.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Of a server engine.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Of a model's answer about a page. [default: 4096]")
+    ] = None,
+    max_tiles: Annotated[
+        int | None, typer.Option(help="448 px tiles of a page, for a model. [default: 24]")
+    ] = None,
+    best_of: Annotated[int | None, typer.Option(help="Answers a model samples a page. [default: 1]")] = None,
+    in_flight: Annotated[
+        int | None, typer.Option(help="Pages a model is asked about at once. [default: 32]")
+    ] = None,
     pages: Annotated[str | None, typer.Option(help="Such as 2-5,9 or 3-.")] = None,
     password: Annotated[str | None, typer.Option(help="Of encrypted PDFs.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Worker processes. [default: one a core]")] = None,
@@ -113,7 +123,13 @@ def parse(
         "max_cache_bytes": max_cache_bytes,
     }
     with _errors(debug):
-        given: dict[str, Any] = {} if dpi is None else {"dpi": dpi}
+        defaulted: dict[str, Any] = {
+            "dpi": dpi,
+            "max_tokens": max_tokens,
+            "max_tiles": max_tiles,
+            "best_of": best_of,
+            "in_flight": in_flight,
+        }
         options = ParseOptions.of(
             transcriber=transcriber,
             engine=engine,
@@ -128,7 +144,7 @@ def parse(
             cache_dir=None if no_cache else cache_dir or default_folder(),
             allow_hosts=tuple(allow_host or ()),
             limits={name: value for name, value in limits.items() if value is not None},
-            **given,
+            **{name: value for name, value in defaulted.items() if value is not None},
         )
         good = ParseCommand(
             sources=sources,
@@ -148,6 +164,9 @@ def evaluate(
     directory: Annotated[Path, typer.Argument(help="A folder with documents, truth and manifest.jsonl.")],
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
     transcriber: Annotated[str, typer.Option(help="auto, text-layer, rapidocr or internvl.")] = "auto",
+    engine: Annotated[str | None, typer.Option(help="transformers, vllm, lmdeploy or server.")] = None,
+    model: Annotated[str | None, typer.Option(help="An InternVL checkpoint.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Of a server engine.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only documents of this kind.")] = None,
     match: Annotated[list[str] | None, typer.Option(help="Only documents whose path matches.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Worker processes. [default: one a core]")] = None,
@@ -167,7 +186,9 @@ def evaluate(
         from internvl_loaders.evaluate.report import report
 
         given: dict[str, Any] = {} if dpi is None else {"dpi": dpi}
-        options = ParseOptions.of(transcriber=transcriber, jobs=jobs, **given)
+        options = ParseOptions.of(
+            transcriber=transcriber, engine=engine, model=model, base_url=base_url, jobs=jobs, **given
+        )
         told = Console(stderr=True, highlight=False)
         with told.status("reading") as status:
 
@@ -185,6 +206,77 @@ def evaluate(
             typer.echo(result.to_json())
         else:
             Console(highlight=False).print(report(result))
+
+
+@app.command()
+def ask(
+    given: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE... QUESTION", help="PDFs, images or videos, then the question."),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(envvar="INTERNVL_MODEL", help="A name that `internvl models` lists, or a local folder."),
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="transformers, vllm, lmdeploy or server.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Of a server engine.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, bfloat16, float16 or float32.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Of the weights: bf16, int8 or int4.")] = "bf16",
+    pages: Annotated[str | None, typer.Option(help="Such as 2-5,9 or 3-.")] = None,
+    dpi: Annotated[int, typer.Option(help="At which PDF pages are drawn.")] = 200,
+    max_tokens: Annotated[int, typer.Option(help="Of the answer.")] = 1024,
+    temperature: Annotated[float, typer.Option(help="0 always says the likeliest.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Makes an answer at a temperature repeatable.")] = None,
+    max_tiles: Annotated[int, typer.Option(help="448 px tiles of a page; 24 for small print.")] = 12,
+    system: Annotated[
+        str | None, typer.Option(help="System message; '' is none. [default: InternVL's own]")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A host URLs may name although its address is private.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but the answer.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log details; show tracebacks.")] = False,
+) -> None:
+    """Ask an InternVL model about documents; the answer comes as it is written.
+
+    Exit status: 0 an answer, 1 none, 2 wrong use.
+    """
+    with _errors(debug):
+        from internvl_loaders.asking import AskCommand
+
+        AskCommand(
+            given=given,
+            model=model,
+            engine=engine,
+            base_url=base_url,
+            device=device,
+            dtype=dtype,
+            precision=precision,
+            pages=pages,
+            dpi=dpi,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            max_tiles=max_tiles,
+            system=system,
+            allow_hosts=tuple(allow_host or ()),
+            quiet=quiet,
+        ).run()
+
+
+@app.command()
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """The InternVL family: what its members need, and what fits on this machine."""
+    from internvl_loaders import models as family
+
+    here = family.machine()
+    if as_json:
+        typer.echo(family.as_json(here))
+    else:
+        family.table(here)
 
 
 cache = typer.Typer(help="The cache of pages already read.", no_args_is_help=True)
@@ -210,6 +302,25 @@ def clear(cache_dir: _CacheDir = None) -> None:
     from internvl_loaders.cache import PageCache, default_folder
 
     typer.echo(f"{PageCache(cache_dir or default_folder()).clear()} pages dropped")
+
+
+@app.command()
+def mcp(
+    folders: Annotated[list[Path], typer.Argument(help="Folders whose documents may be read.")],
+    model: Annotated[str | None, typer.Option(help="An InternVL model that answers ask_page.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Log details; show tracebacks.")] = False,
+) -> None:
+    """Serve the documents of folders to agents: an MCP server on standard input and output."""
+    from internvl_loaders.agents import DocumentTools
+    from internvl_loaders.mcp import server
+
+    with _errors(debug):
+        engine = None
+        if model is not None:
+            from internvl_llm import open_engine
+
+            engine = open_engine(model)
+        server(DocumentTools(folders, engine=engine)).run()
 
 
 @app.command()

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 from uuid import uuid4
 
+from internvl_llm.engine import Engine, EngineName
 from internvl_loaders.document import Image
 from internvl_loaders.errors import MissingDependencyError
-from internvl_loaders.options import EngineName, Limits, OnError, TranscriberName
+from internvl_loaders.options import Limits, OnError, TranscriberName
 from internvl_loaders.pipeline import aparse, parse
 from internvl_loaders.records import LoaderOptions, Mode, Record, Recorder, TableFormat
 
@@ -27,9 +28,13 @@ class LoaderChanges(TypedDict, total=False):
     page_separator: str
     image_dir: str | Path | None
     transcriber: TranscriberName
-    engine: EngineName | None
+    engine: EngineName | Engine | None
     model: str | None
     base_url: str | None
+    max_tokens: int
+    max_tiles: int
+    best_of: int
+    in_flight: int
     pages: str | None
     password: str | None
     dpi: int

@@ -5,15 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+)
 
+from internvl_llm.engine import Engine, EngineName
 from internvl_loaders.errors import OptionError
 
 TranscriberName = Literal["auto", "text-layer", "rapidocr", "internvl"]
-EngineName = Literal["transformers", "vllm", "lmdeploy", "server"]
 OnError = Literal["raise", "skip", "placeholder"]
+
+
+def _engine(value: object) -> object:
+    if value is None or value in get_args(EngineName) or isinstance(value, Engine):
+        return value
+    raise ValueError(f"neither one of {', '.join(get_args(EngineName))} nor an Engine")
+
+
+AnyEngine = Annotated[
+    EngineName | Engine | None,
+    PlainValidator(_engine),
+    PlainSerializer(lambda value: value if isinstance(value, str) else None, when_used="json"),
+]
 
 
 class Limits(BaseModel):
@@ -30,7 +51,8 @@ class Limits(BaseModel):
     max_image_pixels: int = Field(default=200_000_000, gt=0)
     """Pixels an image file may declare before it is decoded."""
     max_seconds: float = Field(default=120.0, gt=0)
-    """Seconds one page, or the opening of one document, may take."""
+    """Seconds one page, or the opening of one document, may take; a model's answer is bounded by
+    `max_tokens` instead."""
     max_memory: int = Field(default=4 * 2**30, ge=256 * 2**20)
     """Bytes of data a worker process may hold (`RLIMIT_DATA`; enforced on Linux)."""
     max_redirects: int = Field(default=5, ge=0)
@@ -45,9 +67,21 @@ class ParseOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     transcriber: TranscriberName = "auto"
-    engine: EngineName | None = None
+    engine: AnyEngine = None
+    """What runs the model: a kind of engine, or an Engine that is open already, to share its weights
+    (JSON leaves it out)."""
     model: str | None = None
+    """A member of the InternVL3 or InternVL3.5 family in any spelling, a hub id, or a local folder."""
     base_url: str | None = None
+    """Of a server engine."""
+    max_tokens: int = Field(default=4096, ge=1)
+    """Of a model's answer about one page; one cut off by it is asked for again with twice as many."""
+    max_tiles: int = Field(default=24, ge=1)
+    """448 px tiles that a page image is cut into for a model, at most."""
+    best_of: int = Field(default=1, ge=1, le=64)
+    """Answers a model samples for a page; the one most like the others is kept."""
+    in_flight: int = Field(default=32, ge=1)
+    """Pages a model is asked about at once."""
     pages: str | None = None
     """1-based, such as `2-5,9`, `3-` or `-2`; None is all."""
     password: str | None = Field(default=None, repr=False)

@@ -9,17 +9,20 @@ import os
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from internvl_loaders import errors
 from internvl_loaders.cache import PageCache, page_key, shared_cache
 from internvl_loaders.document import Page
-from internvl_loaders.errors import InternVLError, OptionError, PageError, PageRangeError
+from internvl_loaders.errors import InternVLError, PageError, PageRangeError
 from internvl_loaders.options import ParseOptions, select_pages
 from internvl_loaders.sources import Source, is_single, resolve
 from internvl_loaders.workers import STRETCH, Job, Reply, Session, cores, shared_pool
+
+if TYPE_CHECKING:
+    from internvl_loaders.transcribe.desk import Desk
 
 log = logging.getLogger("internvl_loaders")
 
@@ -33,11 +36,12 @@ def parse(source: Any, options: ParseOptions | None = None, **changes: object) -
     directory (recursive), a glob, an fsspec file, or a list of these; `changes` are fields of
     ParseOptions. A page that cannot be read comes with status `failed` and a reason; a document
     that cannot be opened comes as such a page numbered 0. `on_error` changes that. Wrong options
-    raise OptionError at once.
+    raise OptionError at once; an engine that was asked for and cannot be opened raises its EngineError
+    from the iterator, when the first page needs it.
 
     Closing the iterator ends the work on it.
     """
-    return _Run(source, _checked(options, changes)).pages()
+    return _Run(source, ParseOptions.of(options, **changes)).pages()
 
 
 async def aparse(
@@ -47,7 +51,7 @@ async def aparse(
 
     Cancelling the task ends the work; so does `aclose()` (use `contextlib.aclosing` to break out).
     """
-    checked = _checked(options, changes)
+    checked = ParseOptions.of(options, **changes)
     loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, thread_name_prefix="internvl-aparse")
     try:
@@ -65,16 +69,7 @@ async def aparse(
 
 def sourced_pages(source: Any, options: ParseOptions) -> Generator[tuple[Source, Page], None, None]:
     """`parse`, each page with the Source it is of: tells apart documents of the same name."""
-    return _Run(source, _checked(options, {})).sourced_pages()
-
-
-def _checked(options: ParseOptions | None, changes: dict[str, object]) -> ParseOptions:
-    checked = ParseOptions.of(options, **changes)
-    if checked.transcriber == "internvl" or checked.engine:
-        raise OptionError(
-            "this version has no InternVL engine", remedy="Use transcriber auto, text-layer or rapidocr"
-        )
-    return checked
+    return _Run(source, ParseOptions.of(options)).sourced_pages()
 
 
 @dataclass(slots=True)
@@ -104,7 +99,8 @@ class _Run:
         self.options = options
         jobs = options.jobs or cores()
         self.threads_alone = cores()
-        self.ahead = STRETCH * jobs + 2
+        self.desk, self.engine_settings = _desk(options)
+        self.ahead = STRETCH * jobs + 2 + (options.in_flight if self.desk is not None else 0)
         self.opening_ahead = jobs + 1
         self.alone = is_single(source)
         self.session = Session(shared_pool(jobs))
@@ -114,7 +110,7 @@ class _Run:
         self.opening: deque[_Opening] = deque()
         self.reading: Iterator[_Slot] | None = None
         self.window: deque[_Slot] = deque()
-        self.job_options = options.model_dump(mode="json", exclude={"allow_hosts", "cache_dir"})
+        self.job_options = options.model_dump(mode="json", exclude={"allow_hosts", "cache_dir", "engine"})
         self.cache: PageCache | None = None
         if options.cache_dir is not None:
             self.cache = shared_cache(options.cache_dir, options.limits.max_cache_bytes)
@@ -122,6 +118,8 @@ class _Run:
     def cancel(self) -> None:
         """End all work; callable from any thread, and again."""
         self.stop.cancel()
+        if self.desk is not None:
+            self.desk.close()
         self.session.close()
 
     def pages(self) -> Generator[Page, None, None]:
@@ -192,8 +190,9 @@ class _Run:
         """The pages of an opened document, each submitted when it is asked for."""
         source = opening.source
         try:
-            head, _ = _unwrap(opening.future)
-            total = head["pages"]
+            with _understood():
+                head, _ = _unwrap(opening.future)
+                total, sha256 = int(head["pages"]), str(head["sha256"])
             numbers = select_pages(self.options.pages, total)
             first = next(numbers, None)
             if first is None:
@@ -209,31 +208,33 @@ class _Run:
             return
         threads = self.threads_alone if self.alone and total == 1 else 1
         for number in itertools.chain([first], numbers):
-            future = self._page(opening, head["sha256"], number, total, threads)
-            yield _Slot(source, number, total, head["sha256"], future)
+            future = self._page(opening, sha256, number, total, threads)
+            yield _Slot(source, number, total, sha256, future)
 
     def _page(self, opening: _Opening, sha256: str, number: int, total: int, threads: int) -> Future[Reply]:
         request = {"op": "page", "page": number, "threads": threads}
-        if self.cache is None:
-            return self._submit(opening.source, opening.key, request)
-        cache, key = self.cache, page_key(sha256, number, self._settings())
-        if (known := cache.get(key)) is not None:
-            future: Future[Reply] = Future()
-            future.set_result(({}, known))
-            return future
+        keep: Callable[[Reply], None] | None = None
+        if self.cache is not None:
+            cache, key = self.cache, page_key(sha256, number, self._settings())
+            if (known := cache.get(key)) is not None:
+                future: Future[Reply] = Future()
+                future.set_result(({}, known))
+                return future
 
-        def keep(reply: Reply) -> None:
-            if "error" not in reply[0]:
-                cache.put(key, reply[1])
+            def keep(reply: Reply) -> None:
+                if "error" not in reply[0]:
+                    cache.put(key, reply[1])
 
-        return self._submit(opening.source, opening.key, request, keep=keep)
+        source, document = opening.source, opening.key
+        if self.desk is None:
+            return self._submit(source, document, request, keep=keep)
+        shown = self._submit(source, document, request | {"op": "show"})
+        return self.desk.take(shown, lambda: self._submit(source, document, request), keep)
 
     def _settings(self) -> dict[str, Any]:
         """What a page's result depends on, besides its document."""
-        names = {"transcriber", "engine", "model", "base_url", "dpi", "words", "images"}
-        return self.options.model_dump(mode="json", include=names) | {
-            "max_pixels": self.options.limits.max_pixels
-        }
+        settings = self.options.model_dump(mode="json", include={"transcriber", "dpi", "words", "images"})
+        return settings | {"max_pixels": self.options.limits.max_pixels, "engine": self.engine_settings}
 
     def _submit(
         self,
@@ -252,16 +253,19 @@ class _Run:
     def _settle(self, slot: _Slot) -> Page | None:
         """The page, its placeholder, or nothing if it is to be skipped; raises if it is to be raised."""
         try:
-            head, payload = _unwrap(slot.future)
+            with _understood():
+                head, payload = _unwrap(slot.future)
+                page = Page.model_validate_json(payload)
             place: dict[str, object] = {
                 "source": slot.source.name,
                 "document_id": slot.sha256[:16],
                 "number": slot.number,
                 "total_pages": slot.total,
             }
-            page = Page.model_validate_json(payload)
             return page.model_copy(update=place | _retries(page, head.get("attempts", 1) - 1))
         except InternVLError as error:
+            if self.desk is not None and error is self.desk.transcriber.failure:
+                raise  # the engine that was asked for is not there: no page's fault
             error.source = slot.source.name
             policy = self.options.on_error
             if slot.number:
@@ -285,6 +289,22 @@ class _Run:
             )
 
 
+def _desk(options: ParseOptions) -> tuple[Desk | None, dict[str, Any] | None]:
+    """The way to the engine that pages may need, and what its transcriptions depend on; a line of log says
+    which. Raises OptionError or CheckpointError."""
+    from internvl_loaders.transcribe.choice import choose
+
+    choice, told = choose(options)
+    log.info("%s", told)
+    if choice is None:
+        return None, None
+    from internvl_loaders.transcribe.desk import Desk
+    from internvl_loaders.transcribe.internvl import Transcriber
+
+    transcriber = Transcriber(choice, options)
+    return Desk(transcriber, options.in_flight, options.limits.max_pixels), transcriber.settings()
+
+
 def _retries(page: Page, retries: int) -> dict[str, object]:
     """What a page says of the workers that died before one could read it."""
     if not retries:
@@ -301,6 +321,17 @@ def _attempts(future: Future[Reply]) -> int:
     return 1 if future.exception() else future.result()[0].get("attempts", 1)
 
 
+@contextmanager
+def _understood() -> Iterator[None]:
+    """A worker that a document has taken over, or a tampered cache, may answer anything."""
+    try:
+        yield
+    except InternVLError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise PageError("what came back from reading it is no page") from error
+
+
 def _unwrap(future: Future[Reply]) -> Reply:
     head, payload = future.result()
     if "error" not in head:
@@ -309,4 +340,4 @@ def _unwrap(future: Future[Reply]) -> Reply:
     kind = getattr(errors, told["type"], PageError)
     if head.get("traceback"):
         log.debug("%s", head["traceback"])
-    raise kind(told["message"], source=told["source"], page=told["page"], remedy=told["remedy"])
+    raise kind(str(told["message"]), source=told["source"], page=told["page"], remedy=told["remedy"])

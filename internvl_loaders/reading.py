@@ -17,8 +17,11 @@ from internvl_loaders.document import Block, Image, Page, Status
 from internvl_loaders.errors import PageError
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.readers.open import open_document
+from internvl_loaders.readers.pixels import scale_within
 from internvl_loaders.readers.turn import upright
 from internvl_loaders.structure import structure
+from internvl_loaders.structure.sane import sane
+from internvl_loaders.transcribe.picture import is_blank
 from internvl_loaders.transcribe.text_layer import judge, visible
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 _LEAST_PICTURE_CONFIDENCE = 0.7
 """Of what OCR sees in a picture; photographs give a few letters below it."""
+
+_PIXELS_PER_TILE = 4 * 448**2
+"""Of an image for a model: twice what its tiles show in both directions, so that scaling costs nothing."""
 
 KEPT_CONTENTS = 6
 """Page contents a document keeps, so that a page's neighbours are not extracted again."""
@@ -102,6 +108,40 @@ class OpenDocument:
                 draft.reasons.append(
                     f"nothing seen on the page image; its text layer is used ({verdict.reason})"
                 )
+        return self._page(draft, index)
+
+    def show(self, number: int, threads: int) -> tuple[Page, PIL.Image.Image | None]:
+        """Page `number` as `read` gives it where no model is needed: its text layer will do, or it is blank.
+
+        Else what is known of it so far, and its image, turned upright, for a model to transcribe.
+        """
+        index = number - 1
+        verdict = judge(self._content(index))
+        if verdict.kind == "empty" or (self.options.transcriber == "auto" and verdict.sound):
+            return self.read(number, threads), None
+        draft = _Draft(size=self.reader.size(index))
+        image = self._rendered(draft, index)
+        if is_blank(image):
+            draft.reasons.append("nothing is on the page image")
+            return self._page(draft, index), None
+        draft.method = "internvl"
+        with draft.timed("orient"):
+            if verdict.sound:
+                _, draft.rotation = upright(visible(self._content(index)))
+                image = image.rotate(draft.rotation, expand=True) if draft.rotation else image
+            else:
+                image, draft.rotation = _transcriber(threads).upright(image)
+        draft.image = image
+        if draft.rotation % 180:
+            draft.size = draft.size[1], draft.size[0]
+        most = _PIXELS_PER_TILE * self.options.max_tiles
+        scale = scale_within(image.width, image.height, 1.0, most)
+        if scale < 1:
+            wanted = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
+            image = image.resize(wanted, reducing_gap=2.0)
+        return self._page(draft, index), image
+
+    def _page(self, draft: _Draft, index: int) -> Page:
         notes = self.reader.notes(index)
         if notes and draft.status == "ok":
             draft.status = "fallback"
@@ -111,7 +151,7 @@ class OpenDocument:
         width, height = draft.size
         return Page(
             source="",
-            number=number,
+            number=index + 1,
             label=self.reader.label(index),
             width=round(width, 2),
             height=round(height, 2),
@@ -129,7 +169,7 @@ class OpenDocument:
 
     def _content(self, index: int) -> Content:
         if index not in self._contents:
-            self._contents[index] = self.reader.content(index)
+            self._contents[index] = sane(self.reader.content(index))
         self._contents.move_to_end(index)
         while len(self._contents) > KEPT_CONTENTS:
             self._contents.popitem(last=False)
@@ -184,6 +224,8 @@ class OpenDocument:
         draft.image = reading.image or image
         with draft.timed("structure"):
             draft.blocks = structure(reading.content, words=self.options.words)
+        if not draft.says_something and self._content(index).figures and is_blank(image):
+            draft.reasons.append("nothing shows where it has pictures: they are blank, or cannot be decoded")
 
     def _rendered(self, draft: _Draft, index: int) -> PIL.Image.Image:
         if draft.image is None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import field_validator
 
+from internvl_llm.engine import Engine
 from internvl_loaders.document import Block, Image, Page
 from internvl_loaders.errors import PageError, SourceError
 from internvl_loaders.metadata import (
@@ -32,7 +33,10 @@ log = logging.getLogger("internvl_loaders")
 Mode = Literal["page", "document", "element", "table"]
 TableFormat = Literal["auto", "markdown", "html"]
 
-TEXT_OPTIONS = ("transcriber", "engine", "model", "dpi", "mode", "table_format", "headers_footers")
+TEXT_OPTIONS = (
+    *("transcriber", "engine", "model", "max_tokens", "max_tiles", "best_of", "dpi"),
+    *("mode", "table_format", "headers_footers"),
+)
 """The options that change what a record says, hence its id; `pages` and the separator do so for
 whole documents only."""
 
@@ -84,7 +88,7 @@ def record_id(options: LoaderOptions, page: Page, *place: str | int) -> str:
 
     The name is part of it because stores refuse two entries of one id, and copies of a file are common.
     """
-    settings = [getattr(options, name) for name in TEXT_OPTIONS]
+    settings = [_name(getattr(options, name)) for name in TEXT_OPTIONS]
     if options.mode == "document":
         settings += [options.pages, options.page_separator]
     key = json.dumps([page.source, page.document_id, *place, settings])
@@ -92,6 +96,11 @@ def record_id(options: LoaderOptions, page: Page, *place: str | int) -> str:
     number = number & ~(0xF << 76) | 8 << 76  # RFC 9562: version 8, a hash of one's own
     number = number & ~(0x3 << 62) | 2 << 62
     return str(UUID(int=number))
+
+
+def _name(setting: Any) -> Any:
+    """An open engine is told by its model."""
+    return setting.capabilities.model if isinstance(setting, Engine) else setting
 
 
 class Recorder:

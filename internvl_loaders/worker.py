@@ -16,13 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvl_loaders.errors import InternVLError, PageError, limit_error
+from internvl_loaders.transcribe.picture import packed
 from internvl_loaders.workers import KEPT_DOCUMENTS, read_frame, refusal, write_frame
 
 if TYPE_CHECKING:
     from internvl_loaders.reading import OpenDocument
 
-_STARVED = re.compile(r"bad_?alloc|(m|c|re)alloc\b.*fail|[Ff]ailed to allocate|[Ii]nsufficient memory|[Oo]ut of memory")
+_STARVED = re.compile(
+    r"bad_?alloc|(m|c|re)alloc\b.*fail|[Ff]ailed to allocate|[Ii]nsufficient memory|[Oo]ut of memory"
+)
 """What native libraries say when an allocation fails."""
+
+_LIBRARIES = 256 * 2**20
+"""Bytes of a worker's memory that are no data: the code of its libraries, mapped files."""
 
 
 def main() -> None:
@@ -50,6 +56,7 @@ def main() -> None:
         # A worker that has grown ends with this page: fresh ones keep long runs within bounds.
         answer["last"] = answer.get("last", False) or _resident() > allowed // 2
         write_frame(replies, answer, data)
+        _tidy()
 
 
 @dataclass(slots=True)
@@ -83,9 +90,17 @@ class _Shelf:
         if head["op"] == "open":
             return {"pages": len(held.opened), "sha256": fingerprint(held.data)}, b""
         started = time.perf_counter()
-        page = held.opened.read(head["page"], head["threads"])
+        picture = None
+        if head["op"] == "show":
+            page, picture = held.opened.show(head["page"], head["threads"])
+        else:
+            page = held.opened.read(head["page"], head["threads"])
         timings = {**page.timings, "total": round(time.perf_counter() - started, 4)}
-        return {}, page.model_copy(update={"timings": timings}).model_dump_json().encode()
+        told = page.model_copy(update={"timings": timings}).model_dump_json().encode()
+        if picture is None:
+            return {}, told
+        shape, pixels = packed(picture)
+        return {"picture": shape, "page": len(told)}, told + pixels
 
 
 def fingerprint(document: Path | bytes) -> str:
@@ -110,9 +125,22 @@ def _limit_memory(allowed: int) -> None:
     if sys.platform == "linux":
         import resource
 
+        allowed -= min(allowed // 4, _LIBRARIES)
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         soft = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _tidy() -> None:
+    """Give back what the last page needed: MuPDF's decoded images and fonts, freed heap."""
+    if (pymupdf := sys.modules.get("pymupdf")) is not None:
+        pymupdf.TOOLS.store_shrink(100)
+    if sys.platform == "linux":
+        import ctypes
+
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+        if trim is not None:
+            trim(0)
 
 
 def _resident() -> int:

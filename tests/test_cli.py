@@ -112,7 +112,7 @@ def test_standard_input(folder: Path) -> None:
         (["x.pdf", "--format", "docx"], "no such format"),
         (["x.pdf", "--pages", "5-2"], "page range"),
         (["x.pdf", "--transcriber", "magic"], "transcriber"),
-        (["x.pdf", "--transcriber", "internvl"], "engine"),
+        (["x.pdf", "--transcriber", "internvl"], "--model"),
         (["x.pdf", "--max-bytes", "0"], "max_bytes"),
         (["x.pdf", "--dpi", "1"], "dpi"),
         (["x.pdf", "y.pdf"], "-o"),

@@ -12,6 +12,11 @@ import pytest
 HEAVY = [
     "torch",
     "transformers",
+    "accelerate",
+    "safetensors",
+    "tokenizers",
+    "av",
+    "rapidfuzz",
     "langchain_core",
     "llama_index",
     "pymupdf",
@@ -47,6 +52,19 @@ def test_importing_is_light() -> None:
     assert not set(runs[0][1]) & set(HEAVY)
 
 
+def test_every_name_of_the_engine_is_light() -> None:
+    """Down to `open_engine`, what loads a model loads torch, and nothing before."""
+    code = f"""
+import sys
+from internvl_llm import *
+from internvl_llm import Message, Sampling, open_engine
+Message.user("Hello"), Sampling(max_tokens=1)
+print(*(set({HEAVY}) & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
 @pytest.mark.parametrize("package", ["internvl_loaders", "internvl_llm"])
 def test_every_public_name_is_there(package: str) -> None:
     module = importlib.import_module(package)
@@ -55,11 +73,10 @@ def test_every_public_name_is_there(package: str) -> None:
     assert set(module.__all__) <= set(dir(module))
 
 
-def test_an_unknown_name() -> None:
-    import internvl_loaders
-
+@pytest.mark.parametrize("package", ["internvl_loaders", "internvl_llm"])
+def test_an_unknown_name(package: str) -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        internvl_loaders.nothing  # noqa: B018
+        getattr(importlib.import_module(package), "nothing")  # noqa: B009
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_bad_input_raises_its_kind(data: bytes, kind: type[InternVLError], tmp_p
 def test_wrong_use_raises_before_any_work() -> None:
     with pytest.raises(OptionError):
         parse("x.pdf", transcriber="nobody")
-    with pytest.raises(OptionError, match="engine"):
+    with pytest.raises(OptionError, match="--model"):
         parse("x.pdf", transcriber="internvl")
     with pytest.raises(DocumentNotFoundError, match=r"gone\.pdf: no such file"):
         list(parse("gone.pdf"))

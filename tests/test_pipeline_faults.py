@@ -269,7 +269,7 @@ def test_a_page_that_kills_is_tried_by_one_fresh_worker_and_no_more() -> None:
 
 def test_a_worker_that_has_grown_is_replaced() -> None:
     source = script("text a", f"grow {200 * 2**20}", "text c", "text d")
-    pages = list(parse(source, jobs=1, limits={"max_memory": 300 * 2**20}))
+    pages = list(parse(source, jobs=1, limits={"max_memory": 400 * 2**20}))
     assert [(p.status, p.attempts) for p in pages] == [("ok", 1)] * 4
     first, grown, after, last = (p.blocks[0].text.split("worker ")[1] for p in pages)
     assert first == grown != after == last

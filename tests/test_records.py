@@ -234,7 +234,7 @@ def test_ids_are_uuids_that_depend_on_content_place_and_settings_alone() -> None
 def test_every_option_is_known_to_change_the_text_or_not() -> None:
     indifferent = {
         "base_url", "pages", "password", "jobs", "on_error", "words", "images", "allow_hosts", "limits",
-        "page_separator", "image_dir", "cache_dir",
+        "page_separator", "image_dir", "cache_dir", "in_flight",
     }  # fmt: skip
     assert indifferent | set(TEXT_OPTIONS) == set(LoaderOptions.model_fields)
     assert set(LoaderChanges.__annotations__) == set(LoaderOptions.model_fields)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from internvl_llm.engine import Finish, FinishReason, TextDelta, TokenLogprob, Usage
+from internvl_llm.dialects import CallParser
+from internvl_llm.engine import Finish, FinishReason, TextDelta, TokenLogprob, ToolCallDelta, Usage
 from internvl_llm.engines.kv import Keys
 from internvl_llm.engines.sampling import Sampler
 from internvl_llm.engines.text import Decode, Detokenizer
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from internvl_llm.dialects import Format
     from internvl_llm.engine import Request, Sampling
+    from internvl_llm.engines.guidance import Constraint
     from internvl_llm.media import Loaded
 
-Listener = Callable[[TextDelta | Finish | BaseException], None]
+Listener = Callable[[TextDelta | ToolCallDelta | Finish | BaseException], None]
 
 
 class Picture:
@@ -68,6 +71,14 @@ class Prompted:
         return keys
 
 
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """That an answer may hold calls, in which form; after text only where it may be `anywhere`."""
+
+    form: Format
+    anywhere: bool
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     prompt: Prompted
@@ -78,6 +89,8 @@ class Job:
     decode: Decode
     number: int = 0
     """Among the samples of its request."""
+    constraint: Constraint | None = None
+    calls: Calls | None = None
     said: list[int] = field(default_factory=list)
     computed: int = 0
     """Positions whose keys and values are there."""
@@ -89,12 +102,16 @@ class Job:
     ended: bool = False
     _sampler: Sampler | None = None
     _text: Detokenizer | None = None
+    _parser: CallParser | None = None
     keys: Keys = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
         self._sampler = Sampler(self.sampling, self.prompt.ids, self.number)
         self._text = Detokenizer(self.decode, self.sampling.stop)
         self.keys = self.prompt.keys()
+        if self.calls is not None:
+            salt = hashlib.sha256(self.keys.tobytes() + bytes([self.number])).hexdigest()[:12]
+            self._parser = CallParser(self.calls.form, salt, anywhere=self.calls.anywhere)
 
     @property
     def tokens(self) -> list[int]:
@@ -118,10 +135,10 @@ class Job:
         """Take a token; whether it was the last one."""
         assert self._text is not None
         self.said.append(token)
-        text = "" if ends else self._text.push(token)
-        if text or logprobs:
-            self.listener(TextDelta(text, tuple(logprobs)))
-        if ends or self._text.stopped:
+        if self.constraint is not None and not ends:
+            self.constraint.take(token)
+        self._tell("" if ends else self._text.push(token), logprobs)
+        if ends or self._text.stopped or (self.constraint is not None and self.constraint.complete):
             return self.end("stop")
         if len(self.said) >= self.max_tokens:
             return self.end("length")
@@ -129,12 +146,26 @@ class Job:
 
     def end(self, reason: FinishReason) -> bool:
         assert self._text is not None
-        rest = self._text.finish()
-        if rest:
-            self.listener(TextDelta(rest))
+        self._tell(self._text.finish())
+        if self._parser is not None:
+            for event in self._parser.finish():
+                self.listener(event)
+            if reason == "stop" and self._parser.completed:
+                reason = "tool_calls"
         self.ended = True
         self.listener(Finish(reason, self.usage))
         return True
+
+    def _tell(self, text: str, logprobs: Sequence[TokenLogprob] = ()) -> None:
+        """Log probabilities come with text, be it none."""
+        events: list[TextDelta | ToolCallDelta] = [TextDelta(text)] if text else []
+        if self._parser is not None:
+            events = self._parser.push(text)
+        if logprobs:
+            said = events[0].text if events and isinstance(events[0], TextDelta) else ""
+            events[: 1 if said else 0] = [TextDelta(said, tuple(logprobs))]
+        for event in events:
+            self.listener(event)
 
     def fail(self, error: BaseException) -> None:
         self.ended = True

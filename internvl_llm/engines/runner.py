@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from internvl_llm.engine import TokenLogprob
+from internvl_llm.engines import guidance
 from internvl_llm.engines.job import Job, tensors
 from internvl_llm.engines.kv import Features, Prefixes, RowCache
 from internvl_llm.engines.sampling import logprobs
@@ -276,16 +278,19 @@ class Runner:
     def _told(self, jobs: Sequence[Job], logits: torch.Tensor) -> None:
         """Choose every job's next token, and let those that are done leave."""
         logits[:, self.never.to(logits.device)] = float("-inf")
+        own = self._constrain(jobs, logits)
         best, likeliest = logits.max(-1)
-        finite, tokens = torch.isfinite(best).tolist(), likeliest.tolist()
+        values, tokens = best.tolist(), likeliest.tolist()
         for index, job in enumerate(jobs):
             try:
-                if not finite[index]:
+                if values[index] == -math.inf and job.constraint is not None:
+                    raise job.constraint.failure()
+                if not math.isfinite(values[index]):
                     raise EngineError(
                         "the model computed no finite number",
                         remedy="Try dtype='float32', or get its files again",
                     )
-                done = self._say(job, tokens[index], logits[index])
+                done = self._say(job, tokens[index], logits[index], own.get(index))
             except Exception as error:
                 job.fail(_failure(error, "no token could be chosen"))
                 done = True
@@ -294,13 +299,25 @@ class Runner:
                 self._keep(row, job)
                 self._leave(row)
 
-    def _say(self, job: Job, likeliest: int, logits: torch.Tensor) -> bool:
+    def _constrain(self, jobs: Sequence[Job], logits: torch.Tensor) -> dict[int, torch.Tensor]:
+        """Forbid what grammars do; the logits of before, where log probabilities are asked for."""
+        held = [(row, job.constraint) for row, job in enumerate(jobs) if job.constraint is not None]
+        if not held:
+            return {}
+        rows, constraints = [row for row, _ in held], [constraint for _, constraint in held]
+        own = {row: logits[row].clone() for row in rows if jobs[row].sampling.logprobs is not None}
+        guidance.mask(logits, rows, guidance.allowed(constraints, logits.device))
+        return own
+
+    def _say(self, job: Job, likeliest: int, logits: torch.Tensor, own: torch.Tensor | None) -> bool:
+        """`own` are the model's, before a grammar had its say; log probabilities are of these."""
         token, told = likeliest, []
         if not job.sampler.plain:
             row = logits.float().cpu()
             token = job.sampler.choose(row)
             if job.sampling.logprobs is not None:
-                value, top = logprobs(row, token, job.sampling.logprobs)
+                free = row if own is None else own.float().cpu()
+                value, top = logprobs(free, token, job.sampling.logprobs)
                 others = tuple((self.decode(one), chance) for one, chance in top)
                 told = [TokenLogprob(self.decode(token), value, others)]
         return job.say(token, token in self.settings.ends, told)

@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from internvl_llm.dialects import FORMATS, gathered, told
 from internvl_llm.encoder import Encoder
 from internvl_llm.engine import (
     Capabilities,
@@ -28,13 +29,16 @@ from internvl_llm.engine import (
     Sample,
     TextDelta,
     TokenLogprob,
+    ToolCallDelta,
     Usage,
     forget,
 )
-from internvl_llm.engines.job import Job, Listener, Picture, Prompted
+from internvl_llm.engines import lark
+from internvl_llm.engines.guidance import Constraint, Guidance
+from internvl_llm.engines.job import Calls, Job, Listener, Picture, Prompted
 from internvl_llm.engines.loading import load
 from internvl_llm.engines.runner import Runner, Settings, Waiting, closed
-from internvl_llm.errors import ContextError, OptionError
+from internvl_llm.errors import ContextError, MessageError, OptionError
 from internvl_llm.media import load as load_media
 from internvl_llm.prompt import render
 from internvl_llm.segments import IMAGE_CONTEXT, IMAGE_END, IMAGE_START
@@ -62,11 +66,14 @@ class TransformersEngine:
             dialect=self._dialect,
             details=loaded.choices,
         )
+        self._guidance: Guidance | None = None
+        self._guiding = threading.Lock()
         self._waiting = Waiting()
         self._runners = [
             Runner(one, self._settings(one), self._waiting, lambda token: self._decode([token]))
             for one in loaded.models
         ]
+        self._ends = self._runners[0].settings.ends
         self._close_at_exit = _closer(self)
 
     @property
@@ -157,7 +164,8 @@ class TransformersEngine:
         return answer
 
     def _prepared(self, request: Request, *listeners: Listener) -> list[Job]:
-        """A job a listener; they share one prompt."""
+        """A job a listener; they share one prompt. Grammars are refused before media are loaded."""
+        constraints = [self._constraint(request) for _ in listeners]
         prompted = self._prompted(request)
         left = self._context - len(prompted.ids)
         if left < 1:
@@ -170,15 +178,36 @@ class TransformersEngine:
             if all(runner.features.get(picture.key) is None for runner in self._runners):
                 _ = picture.tiles  # cut here, so that the engine's thread need not
         most = min(left, request.sampling.max_tokens)
+        calls = None
+        if request.tools and request.tool_choice != "none":
+            calls = Calls(FORMATS[self._dialect], anywhere=request.grammar is None)
         return [
-            Job(prompted, request.sampling, most, listener, self._decode, number)
-            for number, listener in enumerate(listeners)
+            Job(prompted, request.sampling, most, listener, self._decode, number, constraint, calls)
+            for number, (listener, constraint) in enumerate(zip(listeners, constraints, strict=True))
         ]
+
+    def _constraint(self, request: Request) -> Constraint | None:
+        if not request.tools and request.grammar is None:
+            return None
+        with self._guiding:
+            if self._guidance is None:
+                self._guidance = Guidance(self._tokenizer, self._encoder, self._ends)
+        form = FORMATS.get(self._dialect)
+        if request.tools and form is None:
+            raise MessageError("this model knows no tools", remedy="Leave tools, tool calls and results out")
+        text = lark.grammar(request, form, self._guidance.special)
+        return None if text is None else self._guidance.constraint(text)
 
     def _prompted(self, request: Request) -> Prompted:
         shown = load_media(request.messages, request.media)
         pictures = [Picture(loaded, request) for loaded in shown.images]
-        prompt = render(request.messages, system=request.system, dialect=self._dialect, pictures=shown.counts)
+        prompt = render(
+            request.messages,
+            system=request.system,
+            tools=told(request.tools, self._dialect),
+            dialect=self._dialect,
+            pictures=shown.counts,
+        )
         encoded = self._encoder.encode(prompt, [picture.count for picture in pictures])
         return Prompted(encoded.ids, encoded.spans, pictures)
 
@@ -208,7 +237,7 @@ class TransformersEngine:
             told = getattr(source, "eos_token_id", None)
             ends |= set(told if isinstance(told, list) else [told] if told is not None else [])
         never = {special[IMAGE_START], special[IMAGE_END], special[IMAGE_CONTEXT], self._image_token}
-        never |= {special[name] for name in ("<video>", "<|im_start|>") if name in special}
+        never |= {special[name] for name in ("<video>", "<|im_start|>", "<|endoftext|>") if name in special}
         never |= set(range(len(self._tokenizer), model.lm_head.weight.shape[0]))  # rows that are no tokens
         return Settings(
             max_batch=self.spec.max_batch or (128 if cuda else 16),
@@ -231,6 +260,7 @@ class _Answer:
         self.request = request
         self.jobs: list[Job] = []
         self._texts: list[list[str]] = [[] for _ in range(request.n)]
+        self._calls: list[list[ToolCallDelta]] = [[] for _ in range(request.n)]
         self._logprobs: list[list[TokenLogprob]] = [[] for _ in range(request.n)]
         self._finishes: list[Finish | None] = [None] * request.n
         self._error: BaseException | None = None
@@ -244,6 +274,9 @@ class _Answer:
             if isinstance(event, TextDelta):
                 self._texts[number].append(event.text)
                 self._logprobs[number].extend(event.logprobs)
+                return
+            if isinstance(event, ToolCallDelta):
+                self._calls[number].append(event)
                 return
             with self._lock:
                 if isinstance(event, BaseException):
@@ -276,12 +309,21 @@ class _Answer:
         if self._error is not None:
             raise self._error
         finishes = [finish for finish in self._finishes if finish is not None]
-        samples = [
-            Sample("".join(text), finish.reason, tuple(logprobs), tuple(job.said))
-            for text, finish, logprobs, job in zip(
-                self._texts, finishes, self._logprobs, self.jobs, strict=True
+        samples = []
+        for text, finish, logprobs, deltas, job in zip(
+            self._texts, finishes, self._logprobs, self._calls, self.jobs, strict=True
+        ):
+            calls, broken = gathered(deltas)
+            samples.append(
+                Sample(
+                    "".join(text),
+                    finish.reason,
+                    tuple(logprobs),
+                    tuple(job.said),
+                    tool_calls=calls,
+                    broken_calls=broken,
+                )
             )
-        ]
         first = finishes[0].usage
         usage = replace(first, completion_tokens=sum(f.usage.completion_tokens for f in finishes))
         best = 0

@@ -31,3 +31,7 @@ class ImageTranscriber(Protocol):
     """Reads a page image. One instance a worker process; loads its weights on first use."""
 
     def read(self, image: PIL.Image.Image, dpi: float) -> Reading: ...
+
+    def upright(self, image: PIL.Image.Image) -> tuple[PIL.Image.Image, int]:
+        """The page upright, and the clockwise turn (0, 90, 180, 270) that was undone."""
+        ...

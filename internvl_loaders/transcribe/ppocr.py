@@ -153,6 +153,7 @@ def _session(name: str, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.enable_cpu_mem_arena = False  # it grows with every new shape, and lines have many
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(_weights(name)), options, providers=["CPUExecutionProvider"])
 

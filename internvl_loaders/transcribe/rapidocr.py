@@ -108,6 +108,13 @@ class RapidOCRTranscriber:
             timings=clock.seconds,
         )
 
+    def upright(self, image: PIL.Image.Image) -> tuple[PIL.Image.Image, int]:
+        """The page upright, itself if it is, and the clockwise turn that was undone."""
+        cv2.setNumThreads(self.threads)
+        page = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        rotation, _ = find_rotation(page, self._detect(page)[0], self._networks.recognise)
+        return _image(turn(page, rotation), image, rotation, 0.0), rotation
+
     def _lone_characters(self, page: Array, boxes: Array, rules: Sequence[Rule]) -> list[_Seen]:
         found = []
         for quad in lone.candidates(page, boxes, rules):

@@ -147,6 +147,14 @@ def test_a_native_folder_is_told_from_an_original_one(tmp_path):
     assert check(tmp_path) == "native"
 
 
+def test_a_critic_is_an_original_model_by_another_name(tmp_path):
+    model = native_model("internlm2", "layer_norm")
+    write_original(tmp_path, model, "internlm2")
+    change(tmp_path, architectures=["InternVLRewardModel"])
+    assert check(tmp_path) == "original"
+    torch.testing.assert_close(logits(load(tmp_path)), logits(model))
+
+
 @pytest.fixture
 def original(tmp_path):
     write_original(tmp_path, native_model("qwen2", "layer_norm"), "qwen2", shards=2)

@@ -1,0 +1,150 @@
+"""JSON schemas made ready for a grammar, or refused with the place and what to write instead.
+
+What is changed accepts nothing that the schema (2020-12) does not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from internvl_llm.errors import GrammarError
+
+FORMATS = frozenset(
+    ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri")
+)
+"""Those that are enforced; others say nothing, as the standard has it."""
+
+_REFUSED = {
+    "not": "Describe what is allowed instead",
+    "if": "Use anyOf, one branch a case",
+    "then": "Use anyOf, one branch a case",
+    "else": "Use anyOf, one branch a case",
+    "uniqueItems": "Use a plain list (list, not set), and drop what comes twice",
+    "contains": "Say what every item is (items)",
+    "minContains": "Say what every item is (items)",
+    "maxContains": "Say what every item is (items)",
+    "propertyNames": "Use patternProperties with additionalProperties false",
+    "dependentRequired": "Use anyOf, one branch a case",
+    "dependentSchemas": "Use anyOf, one branch a case",
+    "dependencies": "Use anyOf, one branch a case",
+    "unevaluatedProperties": "Use additionalProperties",
+    "unevaluatedItems": "Use prefixItems and items",
+    "$dynamicRef": "Use $ref",
+    "$recursiveRef": "Use $ref",
+}
+
+_ONE = ("items", "additionalProperties")
+_LIST = ("anyOf", "oneOf", "allOf", "prefixItems")
+_NAMED = ("properties", "patternProperties", "$defs", "definitions")
+_IN_PLACE = frozenset(("anyOf", "oneOf", "allOf", "$ref"))
+_ASSERTS = frozenset(
+    (
+        *("properties", "patternProperties", "additionalProperties", "required"),
+        *("minProperties", "maxProperties", "items", "prefixItems"),
+    )
+)
+_DAY = (
+    r"([12]\d{3}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)"
+    r"|02-(0[1-9]|1\d|2[0-8]))|([12]\d(0[48]|[2468][048]|[13579][26])|(1[26]|2[048])00)-02-29)"
+)
+_TIME = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)"
+_EXACT = {"date": _DAY, "time": _TIME, "date-time": f"{_DAY}T{_TIME}"}
+"""Days and times that exist (of the years 1000 to 2999, without leap seconds), so any library reads them."""
+
+_NEGATED = {r"\W": r"[^\w\p{L}\p{M}\p{N}]", r"\D": r"[^0-9\p{Nd}]"}
+"""Neither a letter of ECMAScript, which has ASCII's, nor of libraries that have Unicode's."""
+
+_DECIMAL = "^(?!^[-+.]*$)"
+"""How pydantic begins the pattern of a Decimal: not signs and points alone."""
+
+
+def ready(schema: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """A copy. Objects that list `properties` have no others unless they say so, where that is sure to be no
+    contradiction. Raises GrammarError, which calls the schema `what`."""
+    try:
+        copy = json.loads(json.dumps(dict(schema), allow_nan=False))
+        nodes = list(_nodes(copy, "#"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise GrammarError(
+            f"{what} is no JSON ({type(error).__name__}: {error})",
+            remedy="Give a mapping of strings, numbers, lists and mappings",
+        ) from error
+    closing = all(_alone(node) for _, node in nodes)
+    for place, node in nodes:
+        _check(place, node, what)
+        if closing:
+            _close(node)
+    for _, node in nodes:
+        _translate(node)
+    return copy  # type: ignore[no-any-return]
+
+
+def _nodes(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema in it that is no bare boolean, itself first."""
+    if not isinstance(node, dict):
+        return
+    yield place, node
+    for key in _ONE:
+        yield from _nodes(node.get(key), f"{place}/{key}")
+    for key in (*_LIST, "items"):
+        held = node.get(key)
+        for at, one in enumerate(held if isinstance(held, list) else ()):
+            yield from _nodes(one, f"{place}/{key}/{at}")
+    for key in _NAMED:
+        held = node.get(key)
+        for name, one in held.items() if isinstance(held, dict) else ():
+            yield from _nodes(one, f"{place}/{key}/{name}")
+
+
+def _check(place: str, node: dict[str, Any], what: str) -> None:
+    if node.get("uniqueItems") is False:
+        del node["uniqueItems"]
+    for key in node.keys() & _REFUSED.keys():
+        raise GrammarError(f"{what} has {key} at {place}, which no grammar follows", remedy=_REFUSED[key])
+    least, required = node.get("minProperties", 0), node.get("required")
+    named = len(required) if isinstance(required, list) else 0
+    if isinstance(least, int | float) and least - named > 1:
+        raise GrammarError(
+            f"{what} has minProperties {least} at {place}: a grammar cannot tell a key that comes twice",
+            remedy="Name the properties and require them, or ask for one at least",
+        )
+
+
+def _alone(node: dict[str, Any]) -> bool:
+    """Whether nothing else says what this very value is, so that closing either is no contradiction."""
+    applied = node.keys() & _IN_PLACE
+    if len(node.get("allOf", ())) > 1 or len(applied) > 1:
+        return False
+    return not applied or not node.keys() & _ASSERTS
+
+
+def _close(node: dict[str, Any]) -> None:
+    properties, required = node.get("properties"), node.get("required", [])
+    if (
+        isinstance(properties, dict)
+        and not node.keys() & {"additionalProperties", "patternProperties"}
+        and isinstance(required, list)
+        and properties.keys() >= set(map(str, required))
+        and node.get("minProperties", 0) <= len(properties)
+    ):
+        node["additionalProperties"] = False
+
+
+def _translate(node: dict[str, Any]) -> None:
+    also = []
+    if isinstance(node.get("format"), str) and (node["format"] not in FORMATS or node["format"] in _EXACT):
+        said = node.pop("format")
+        also += [{"pattern": f"^{_EXACT[said]}$"}] if said in _EXACT else []
+    pattern = node.get("pattern")
+    if isinstance(pattern, str) and pattern.startswith(_DECIMAL):
+        node["pattern"] = f"^{pattern.removeprefix(_DECIMAL)}"
+        also += [{"pattern": "[^-+.]"}]
+    if "pattern" in node and isinstance(node["pattern"], str):
+        node["pattern"] = re.sub(r"\\.", lambda m: _NEGATED.get(m[0], m[0]), node["pattern"], flags=re.DOTALL)
+    if also and "pattern" not in node:
+        node["pattern"] = also.pop()["pattern"]
+    if also:
+        node["allOf"] = [*node.get("allOf", ()), *also]

@@ -1,0 +1,172 @@
+"""What `internvl ask` does: files and a question to a model, its answer to standard output as it comes."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Generator
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import urlsplit
+
+from internvl_llm.engine import (
+    EngineName,
+    EngineSpec,
+    Event,
+    Finish,
+    Request,
+    Sampling,
+    TextDelta,
+    open_engine,
+)
+from internvl_llm.family import Precision
+from internvl_llm.media import MediaOptions
+from internvl_llm.messages import Document, Message, Video
+from internvl_llm.prompt import DEFAULT_SYSTEM
+from internvl_loaders.command import printable
+from internvl_loaders.errors import DocumentNotFoundError, OptionError
+from internvl_loaders.options import page_ranges
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_VIDEOS = (
+    *(".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
+    *(".webm", ".wmv"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskCommand:
+    """`given` are the files, and the question last. Wrong use is an OptionError before anything is loaded."""
+
+    given: list[str]
+    model: str | None
+    engine: str | None = None
+    base_url: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    precision: str = "bf16"
+    pages: str | None = None
+    dpi: int = 200
+    max_tokens: int = 1024
+    temperature: float = 0.0
+    seed: int | None = None
+    max_tiles: int = 12
+    system: str | None = None
+    allow_hosts: tuple[str, ...] = ()
+    quiet: bool = False
+
+    def run(self) -> None:
+        request, spec = self.request(), self.spec()
+        if self.quiet or not _console().is_terminal:
+            os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' as well
+        started = time.monotonic()
+        engine = open_engine(spec)
+        with closing(engine.stream(request)) as stream:
+            finish = self._tell(stream)
+        self._close(finish, time.monotonic() - started)
+
+    def spec(self) -> EngineSpec:
+        if self.model is None:
+            raise OptionError(
+                "no model is named",
+                remedy="Give --model (or INTERNVL_MODEL) a name from `internvl models`, or a local folder",
+            )
+        engine = _one_of("engine", self.engine or ("server" if self.base_url else "transformers"), EngineName)
+        if engine == "transformers":
+            from internvl_loaders.transcribe.choice import check_model
+
+            check_model(self.model)
+        return EngineSpec(
+            self.model,
+            engine,
+            base_url=self.base_url,
+            device=self.device,
+            dtype=self.dtype,
+            precision=_one_of("precision", self.precision, Precision),
+        )
+
+    def request(self) -> Request:
+        *files, question = self.given
+        if not files:
+            raise OptionError(
+                "a file and a question are needed", remedy="Write: internvl ask FILE... QUESTION"
+            )
+        if not question.strip() or _is_file(question):
+            raise OptionError(
+                f"the last argument, {question!r}, is no question", remedy="Put the question after the files"
+            )
+        if self.pages is not None:
+            page_ranges(self.pages)
+        if not 36 <= self.dpi <= 1200:
+            raise OptionError(f"dpi cannot be {self.dpi}", remedy="Give 36 to 1200")
+        return Request(
+            Message.user(*map(self._part, files), question),
+            Sampling(max_tokens=self.max_tokens, temperature=self.temperature, seed=self.seed),
+            system=DEFAULT_SYSTEM if self.system is None else self.system or None,
+            max_tiles=self.max_tiles,
+            page=True,
+            media=MediaOptions(dpi=self.dpi, allow_hosts=self.allow_hosts),
+        )
+
+    def _part(self, file: str) -> Document | Video:
+        remote = "://" in file[:64]
+        if not remote and not _is_file(file):
+            raise DocumentNotFoundError("no such file", source=file, remedy="Check the path")
+        suffix = Path(urlsplit(file).path if remote else file).suffix.lower()
+        source = file if remote else Path(file)
+        return Video(source) if suffix in _VIDEOS else Document(source, self.pages)
+
+    def _tell(self, stream: Generator[Event, None, None]) -> Finish:
+        """The answer, without what a terminal would obey; a line is ended whatever happens."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
+        console = _console()
+        with nullcontext() if self.quiet or not console.is_terminal else console.status("reading"):
+            event = next(stream)
+        last = "\n"
+        try:
+            while not isinstance(event, Finish):
+                if isinstance(event, TextDelta):
+                    text = printable(event.text)
+                    sys.stdout.write(text)
+                    sys.stdout.flush()
+                    last = text[-1:] or last
+                event = next(stream)
+            return event
+        finally:
+            if last != "\n":
+                sys.stdout.write("\n")
+                sys.stdout.flush()
+
+    def _close(self, finish: Finish, seconds: float) -> None:
+        usage, console = finish.usage, _console()
+        if finish.reason == "length":
+            console.print("internvl: the answer was cut short. Raise --max-tokens.", soft_wrap=True)
+        if not self.quiet:
+            read = f"{usage.prompt_tokens:,} tokens read, {usage.image_tokens:,} of them of images"
+            console.print(f"{read}, {usage.completion_tokens:,} written, {seconds:.1f} s", soft_wrap=True)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # a question may be too long for a name, or hold a null
+        return False
+
+
+def _one_of(name: str, value: str, kinds: Any) -> Any:
+    if value not in get_args(kinds):
+        raise OptionError(f"unknown {name} {value!r}", remedy=f"Use one of {', '.join(get_args(kinds))}")
+    return value
