@@ -176,7 +176,12 @@ def test_interrupting_leaves_nothing_behind(tmp_path: Path) -> None:
         "-o",
         str(out),
     ]
-    process = subprocess.Popen([*command, "--transcriber", "rapidocr"], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*command, "--transcriber", "rapidocr"],
+        stderr=subprocess.PIPE,
+        # What runs in the background of a script is started with interrupts ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not out.exists() and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,16 @@ from internvl_loaders.readers.declared import buffer, jpeg_scans, tiff_frames, w
 from tests import bombs
 from tests.bombs import BOMBS, MB, Outcome, outcome
 from tests.pdfs import pdf
+
+
+NEEDS_PYMUPDF = pytest.mark.skipif(
+    find_spec("pymupdf") is None, reason="pdfium alone has no words for it; time and memory bound it there"
+)
+
+
+def known(name: str) -> None:
+    if name.startswith("pdf") and find_spec("pymupdf") is None:
+        pytest.skip("pdfium alone has no words for it; time and memory bound it there")
 
 
 def read(document: bytes, *, max_seconds: float = 30, **limits: Any) -> Outcome:
@@ -50,6 +61,7 @@ def read(document: bytes, *, max_seconds: float = 30, **limits: Any) -> Outcome:
     ],
 )
 def test_what_is_refused(name: str, why: str) -> None:
+    known(name)
     found = read(BOMBS[name](), max_image_pixels=100_000_000, max_bytes=64 * MB)
     assert [page.status for page in found.pages] == ["failed"]
     assert re.search(why, found.reason)
@@ -84,6 +96,7 @@ def test_what_is_refused(name: str, why: str) -> None:
     ],
 )
 def test_what_is_read_harmlessly(name: str, statuses: set[str], why: str) -> None:
+    known(name)
     found = read(BOMBS[name]())
     assert len(found.pages) == 1
     assert {page.status for page in found.pages} == statuses
@@ -93,6 +106,7 @@ def test_what_is_read_harmlessly(name: str, statuses: set[str], why: str) -> Non
 
 @pytest.mark.parametrize("name", ["pdf billion laughs", "pdf pattern of tiny tiles"])
 def test_what_ends_with_its_time(name: str) -> None:
+    known(name)
     found = read(BOMBS[name](), max_seconds=1.5)
     assert [page.status for page in found.pages] == ["failed"]
     assert "max_seconds = 1.5" in found.reason
@@ -100,12 +114,14 @@ def test_what_ends_with_its_time(name: str) -> None:
     assert found.peak < 1000 * MB
 
 
+@NEEDS_PYMUPDF
 def test_an_object_stream_that_swells() -> None:
     found = read(bombs.object_stream(64 * MB))
     assert [page.status for page in found.pages] == ["ok"]
     assert found.peak < 1000 * MB
 
 
+@NEEDS_PYMUPDF
 def test_pages_that_do_not_exist() -> None:
     found = read(BOMBS["pdf count 98"]())
     assert [page.number for page in found.pages] == list(range(1, 99))
@@ -127,6 +143,7 @@ def test_neighbours_of_bombs_are_unharmed() -> None:
         assert (page.status, page.blocks[0].text) == ("ok", f"beside {name}")
 
 
+@NEEDS_PYMUPDF
 def test_content_just_within_the_limit_is_read() -> None:
     content = b"BT /F 12 Tf 50 500 Td (Hello) Tj ET "
     document = bombs.flate_content(content, 3 * len(content))
