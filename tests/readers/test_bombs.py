@@ -15,7 +15,6 @@ from tests import bombs
 from tests.bombs import BOMBS, MB, Outcome, outcome
 from tests.pdfs import pdf
 
-
 NEEDS_PYMUPDF = pytest.mark.skipif(
     find_spec("pymupdf") is None, reason="pdfium alone has no words for it; time and memory bound it there"
 )
