@@ -194,7 +194,13 @@ def test_ctrl_c_ends_an_answer(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(pdf("Invoice 7"))
     command = [sys.executable, "-c", "from internvl_loaders.cli import app; app()", "ask", tmp_path / "a.pdf"]
     options = ["Total?", "--model", built("tiny"), "--max-tiles", "1", "--max-tokens", "30000"]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # What runs in the background of a script is started with interrupts ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     first = os.read(process.stdout.fileno(), 100)
     assert first
