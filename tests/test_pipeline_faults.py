@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import signal as signals
 import subprocess
 import sys
 import threading
@@ -313,14 +314,17 @@ def test_workers_do_not_outlive_their_parent(signal: str) -> None:
     root = str(Path(__file__).parents[1])
     env = os.environ | {"PYTHONPATH": root}
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
+        [sys.executable, "-c", PARENT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=env,
+        # What runs in the background of a script is started with interrupts ignored.
+        preexec_fn=lambda: signals.signal(signals.SIGINT, signals.SIG_DFL),
     )
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"ready\n"
     children = psutil.Process(parent.pid).children(recursive=True)
     assert len(children) == 2
-    import signal as signals
-
     parent.send_signal(signals.Signals[signal])
     parent.wait(10)
     parent.stdout.close()
