@@ -1,0 +1,111 @@
+"""LangChain's own test-suite on SmolLM2's weights, on the CPU: nothing overridden, nothing xfailed.
+
+Four are skipped by the suite itself: init_from_env (no option comes from the environment), serdes (an engine
+is not serialisable by value), audio (InternVL hears nothing), stream_time (recorded HTTP traffic, of which
+there is none). Images and PDFs that the suite fetches from the web come from a server on this machine.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+pytest.importorskip("langchain_tests")
+
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_tests.integration_tests import chat_models as suite
+from langchain_tests.unit_tests import ChatModelUnitTests
+
+import internvl_loaders.fetch
+from internvl_llm.langchain import ChatInternVL
+from tests.checkpoints import SMOLLM2_SYSTEM, built
+from tests.llm.pictures import gradient
+from tests.pdfs import pdf
+
+
+class Files(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        png = io.BytesIO()
+        gradient().save(png, "PNG")
+        body = pdf("A dummy PDF file") if self.path.endswith(".pdf") else png.getvalue()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def files(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the suite and the model fetch is really fetched, from the server here."""
+    get, fetch = httpx.get, internvl_loaders.fetch.fetch
+
+    def here(url: str) -> str:
+        return server + urlsplit(url).path
+
+    def fetched(url: str, limits: Any, allow_hosts: tuple[str, ...] = ()) -> bytes:
+        return fetch(here(url), limits, ("127.0.0.1",))
+
+    monkeypatch.setattr(suite.httpx, "get", lambda url, **options: get(here(url), **options))
+    monkeypatch.setattr(internvl_loaders.fetch, "fetch", fetched)
+
+
+class Model:
+    """`tests.checkpoints` says what these weights are; their wits are those of 135 million parameters."""
+
+    @property
+    def chat_model_class(self) -> type[ChatInternVL]:
+        return ChatInternVL
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {
+            "model": str(built("smollm2")),
+            "system": SMOLLM2_SYSTEM,
+            "max_tiles": 1,
+            # Without these it repeats itself, words and calls alike, until `max_tokens`.
+            "parallel_tool_calls": False,
+            "repetition_penalty": 1.1,
+        }
+
+    @property
+    def model_override_value(self) -> str:
+        return str(built("tiny"))
+
+    supports_json_mode = True
+    supports_image_inputs = True
+    supports_image_urls = True
+    supports_pdf_inputs = True
+    supports_video_inputs = True
+    supports_anthropic_inputs = True
+    supports_image_tool_message = True
+    supports_pdf_tool_message = True
+    supported_usage_metadata_details: Any = {"invoke": [], "stream": []}  # noqa: RUF012
+
+
+class TestUnit(Model, ChatModelUnitTests):
+    pass
+
+
+class TestIntegration(Model, ChatModelIntegrationTests):
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return super().chat_model_params | {"max_tokens": 72}  # enough for what is asked, on a CPU
