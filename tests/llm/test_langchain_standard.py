@@ -25,9 +25,30 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 
 import internvl_loaders.fetch
 from internvl_llm.langchain import ChatInternVL
-from tests.checkpoints import SMOLLM2_SYSTEM, built
+from tests.checkpoints import built
 from tests.llm.pictures import gradient
 from tests.pdfs import pdf
+
+
+SHOTS = """user
+What time is it in Paris, France?
+assistant
+<tool_call>
+{"name": "get_time", "arguments": {"city": "Paris"}}
+</tool_call>
+
+user
+What is 3 + 4?
+assistant
+<tool_call>
+{"name": "add", "arguments": {"a": 3, "b": 4}}
+</tool_call>
+
+user
+Tell me a riddle as a JSON with 'question' and 'answer' keys.
+assistant
+{"question": "What has keys but no locks?", "answer": "A piano."}"""
+"""What the model answers like: it is too small to see from a list of tools that it may call one."""
 
 
 class Files(BaseHTTPRequestHandler):
@@ -79,11 +100,9 @@ class Model:
     def chat_model_params(self) -> dict[str, Any]:
         return {
             "model": str(built("smollm2")),
-            "system": SMOLLM2_SYSTEM,
+            "system": SHOTS,
             "max_tiles": 1,
-            # Without these it repeats itself, words and calls alike, until `max_tokens`.
-            "parallel_tool_calls": False,
-            "repetition_penalty": 1.1,
+            "parallel_tool_calls": False,  # it repeats a call until `max_tokens`
         }
 
     @property
