@@ -38,6 +38,7 @@ from internvl_llm.langchain_tools import (
     to_choice,
 )
 from internvl_llm.prompt import DEFAULT_SYSTEM
+from internvl_llm.streams import aevents, events
 
 if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile
@@ -176,8 +177,8 @@ class ChatInternVL(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         request, engine, model = self._asked(messages, stop, kwargs)
         chunks = Chunks(model, self.output_version)
-        with closing(engine.stream(request)) as events:
-            for event in events:
+        with closing(events(engine, request)) as told:
+            for event in told:
                 yield chunks.of(event)
 
     async def _astream(
@@ -189,8 +190,8 @@ class ChatInternVL(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         request, engine, model = await asyncio.to_thread(self._asked, messages, stop, kwargs)
         chunks = Chunks(model, self.output_version)
-        async with aclosing(engine.astream(request)) as events:
-            async for event in events:
+        async with aclosing(aevents(engine, request)) as told:
+            async for event in told:
                 yield chunks.of(event)
 
     def bind_tools(

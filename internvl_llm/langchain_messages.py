@@ -5,7 +5,6 @@ Blocks come from anywhere, so what they point to is a `data:` or http(s) URL, ne
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -34,6 +33,7 @@ from internvl_llm.messages import (
     Video,
     decode_base64,
 )
+from internvl_llm.schema import instruction
 
 Block = Mapping[str, Any]
 
@@ -283,11 +283,8 @@ def _settings(block: Block, *names: str) -> dict[str, Any]:
 def with_schema(
     messages: Sequence[Message], system: str | None, schema: Mapping[str, Any]
 ) -> tuple[tuple[Message, ...], str | None]:
-    """A grammar lets nothing else be said; a model answers better where it is told what is wanted.
-
-    Told in the system turn, so that the turns of an agent begin alike.
-    """
-    told = f"Answer with JSON that this JSON schema accepts:\n{json.dumps(dict(schema), ensure_ascii=False)}"
+    """The schema told in the system turn, so that the turns of an agent begin alike."""
+    told = instruction(schema)
     first, *rest = messages
     if first.role == "system":
         return (Message("system", (*first.parts, f"\n\n{told}")), *rest), system

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from internvl_llm.checkpoint import read_json
 from internvl_llm.engine import Engine, EngineSpec, Request, Sampling
 from internvl_llm.errors import OptionError
-from internvl_llm.family import find
 from internvl_llm.grammar import JsonSchema
+from internvl_llm.known import of_engine, of_model
 from internvl_llm.langchain_messages import with_schema
 from internvl_llm.langchain_tools import to_choice, to_grammar, to_tool
 
@@ -83,29 +81,19 @@ def named(engine: Any) -> str:
     return str(named)
 
 
-def _known(model: str, engine: Any) -> tuple[int | None, str]:
-    """Tokens of context and tool dialect, of an open engine, a folder's config.json or the family."""
-    if isinstance(engine, Engine):
-        return engine.capabilities.context_tokens, engine.capabilities.dialect
-    folder = Path(model).expanduser()
-    member = find(folder.name) if folder.is_dir() else find(model)
-    config = read_json(folder, "config.json") or {}
-    text = config.get("text_config") or config.get("llm_config")
-    context = text.get("max_position_embeddings") if isinstance(text, dict) else None
-    if not isinstance(context, int):
-        context = member.context if member else None
-    return context, member.dialect if member else "hermes"
-
-
 def profile(model: str, engine: Any) -> dict[str, Any]:
     """LangChain's ModelProfile, without loading weights; what only loading can tell is left out."""
-    context, dialect = _known(model, engine)
-    limits = {} if context is None else {"max_input_tokens": context, "max_output_tokens": context}
+    known = of_engine(engine.capabilities) if isinstance(engine, Engine) else of_model(model)
+    limits = {} if known is None else {"max_input_tokens": known.context, "max_output_tokens": known.context}
     able = (
         *("text_inputs", "image_inputs", "image_url_inputs", "pdf_inputs", "video_inputs", "text_outputs"),
         *("image_tool_message", "pdf_tool_message", "structured_output"),
     )
     calls = ("tool_calling", "tool_choice", "tool_call_streaming")
     unable = ("audio_inputs", "image_outputs", "audio_outputs", "video_outputs", "reasoning_output")
-    told = dict.fromkeys(able, True) | dict.fromkeys(calls, dialect != "none") | dict.fromkeys(unable, False)
+    told = (
+        dict.fromkeys(able, True)
+        | dict.fromkeys(calls, known is None or known.tools)
+        | dict.fromkeys(unable, False)
+    )
     return {**limits, **told}

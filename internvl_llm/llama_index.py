@@ -32,11 +32,12 @@ except ImportError as error:
     ) from error
 
 from internvl_llm.engine import Engine, EngineSpec, Request, Sampling, open_engine
+from internvl_llm.known import Known, of_engine, of_model
 from internvl_llm.llama_index_messages import calls, choice_of, openai_tool, to_messages, to_tool
-from internvl_llm.llama_index_metadata import Known, of_engine, of_model
-from internvl_llm.llama_index_responses import Answer, aevents, events, to_completion
+from internvl_llm.llama_index_responses import Answer, to_completion
 from internvl_llm.llama_index_structured import StructuredPrediction
 from internvl_llm.prompt import DEFAULT_SYSTEM
+from internvl_llm.streams import aevents, events
 
 __all__ = ["InternVL"]
 

@@ -32,6 +32,7 @@ from internvl_llm.messages import (
     Video,
     decode_base64,
 )
+from internvl_llm.schema import instruction
 from internvl_llm.tools import Tool
 
 _ROLES: Mapping[MessageRole, Role] = {
@@ -202,8 +203,8 @@ def choice_of(choice: Any, *, required: bool = False) -> str:
 
 
 def with_schema(messages: Sequence[ChatMessage], schema: Mapping[str, Any]) -> list[ChatMessage]:
-    """A grammar lets nothing else be said; a model answers better where it is told what is wanted."""
-    told = f"Answer with JSON that this JSON schema accepts:\n{json.dumps(schema, ensure_ascii=False)}"
+    """The schema told at the end of the last thing the user says."""
+    told = instruction(schema)
     *before, last = messages or [ChatMessage(role=MessageRole.USER, blocks=[])]
     if last.role != MessageRole.USER:
         return [*messages, ChatMessage(role=MessageRole.USER, content=told)]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
-from contextlib import aclosing, closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from llama_index.core.base.llms.types import (
@@ -20,16 +19,7 @@ from llama_index.core.base.llms.types import (
 from pydantic_core import from_json
 
 from internvl_llm.dialects import gathered
-from internvl_llm.engine import (
-    Engine,
-    Event,
-    Finish,
-    Request,
-    Result,
-    TextDelta,
-    TokenLogprob,
-    ToolCallDelta,
-)
+from internvl_llm.engine import Event, Finish, TextDelta, TokenLogprob, ToolCallDelta
 from internvl_llm.messages import ToolCall
 
 
@@ -121,36 +111,6 @@ def _logprob(token: TokenLogprob) -> list[LogProb]:
         LogProb(token=text, logprob=value, bytes=list(text.encode()))
         for text, value in ((token.token, token.logprob), *others)
     ]
-
-
-def events(engine: Engine, request: Request) -> Generator[Event, None, None]:
-    """Several answers cannot be streamed: the best comes at once."""
-    if request.n > 1:
-        yield from _as_events(engine.generate([request])[0])
-        return
-    with closing(engine.stream(request)) as stream:
-        yield from stream
-
-
-async def aevents(engine: Engine, request: Request) -> AsyncGenerator[Event, None]:
-    if request.n > 1:
-        for event in _as_events((await engine.agenerate([request]))[0]):
-            yield event
-        return
-    async with aclosing(engine.astream(request)) as stream:
-        async for event in stream:
-            yield event
-
-
-def _as_events(result: Result) -> Iterator[Event]:
-    best = result.samples[result.best]
-    if best.text:
-        yield TextDelta(best.text, best.logprobs)
-    for at, call in enumerate(best.tool_calls):
-        yield ToolCallDelta(at, call.id, call.name, json.dumps(call.arguments, ensure_ascii=False))
-    for at, broken in enumerate(best.broken_calls, len(best.tool_calls)):
-        yield replace(broken, index=at)
-    yield Finish(best.finish_reason, result.usage)
 
 
 def to_completion(response: ChatResponse) -> CompletionResponse:

@@ -148,3 +148,8 @@ def _translate(node: dict[str, Any]) -> None:
         node["pattern"] = also.pop()["pattern"]
     if also:
         node["allOf"] = [*node.get("allOf", ()), *also]
+
+
+def instruction(schema: Mapping[str, Any]) -> str:
+    """For a prompt: a grammar lets nothing else be said, but a model that knows of it answers better."""
+    return f"Answer with JSON that this JSON schema accepts:\n{json.dumps(dict(schema), ensure_ascii=False)}"

@@ -384,6 +384,9 @@ def test_several_samples() -> None:
     assert [generation.text for generation in generations] == ["Hello"] * 3
     assert [bool(g.message.usage_metadata) for g in generations] == [True, False, False]  # type: ignore[union-attr]
     assert engine.requests[0].n == 3
+    [answer, *end] = chat.stream("Hi")  # the best comes at once
+    assert answer.text == "Hello" and engine.requests[1].n == 3
+    assert [chunk.text for chunk in end] == [""]
 
 
 def test_types_are_checked() -> None:

@@ -1,4 +1,4 @@
-"""What LlamaIndex asks of a model before it is loaded."""
+"""What is known of a model before its weights are loaded."""
 
 from __future__ import annotations
 
