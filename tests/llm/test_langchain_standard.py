@@ -29,7 +29,6 @@ from tests.checkpoints import built
 from tests.llm.pictures import gradient
 from tests.pdfs import pdf
 
-
 SHOTS = """user
 What time is it in Paris, France?
 assistant
