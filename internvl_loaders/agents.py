@@ -7,15 +7,26 @@ reached, whatever a path says or links to, and nothing is fetched.
 from __future__ import annotations
 
 import asyncio
+import inspect
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from internvl_loaders.document import Page
-from internvl_loaders.errors import DocumentNotFoundError, OptionError, PageError, PageRangeError, SourceError
+from pydantic import BaseModel, Field, ValidationError, create_model
+
+from internvl_loaders.document import Image, Page
+from internvl_loaders.errors import (
+    DocumentNotFoundError,
+    InternVLError,
+    OptionError,
+    PageError,
+    PageRangeError,
+    SourceError,
+)
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline import parse
 
@@ -24,11 +35,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Name = Annotated[str, Field(description="As list_documents gives it.")]
+Number = Annotated[int, Field(ge=1, description="Counted from 1.")]
+Range = Annotated[str | None, Field(description='Such as "2-5,9"; all pages if left out.')]
+
 _KEPT = 16
 """Page ranges of documents that are kept once read."""
 _LISTED = 200
 _LEAST_SCORE = 75.0
 """Of rapidfuzz's partial ratio, 0 to 100: what OCR misread is found too."""
+_REMEDY = "Name a file of list_documents"
 _SUFFIXES = {".pdf", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 
@@ -63,16 +79,19 @@ class DocumentTools:
 
     def list_documents(self) -> str:
         """List the documents that can be read, one path a line."""
-        found: list[str] = []
+        found: dict[str, None] = {}
         for folder in self.folders:
             for path in sorted(folder.rglob("*")):
-                if path.suffix.lower() in _SUFFIXES and path.is_file() and self._within(path.resolve()):
-                    found.append(path.relative_to(folder).as_posix())
-        more = f"\n... and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-        return "\n".join(found[:_LISTED]) + more if found else "There are no documents."
+                wanted = path.suffix.lower() in _SUFFIXES and os.path.isfile(path)
+                if wanted and self._within(path.resolve()):
+                    name = _printable(path.relative_to(folder).as_posix())
+                    found[_printable(str(path)) if name in found else name] = None
+        names = list(found)
+        more = f"\n... and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        return "\n".join(names[:_LISTED]) + more if names else "There are no documents."
 
-    def parse_document(self, path: str, pages: str | None = None) -> str:
-        """Read a document as markdown, its tables included. `pages` such as "2-5,9" chooses pages."""
+    def parse_document(self, path: Name, pages: Range = None) -> str:
+        """Read a document, or some of its pages, as markdown, its tables included."""
         parts: list[str] = []
         room = self.max_chars
         read = self._pages(path, pages)
@@ -88,13 +107,16 @@ class DocumentTools:
             parts.append(text)
         return "\n\n".join(parts)
 
-    def read_page(self, path: str, page: int) -> str:
-        """Read one page (counted from 1) of a document as markdown."""
-        (found,) = self._pages(path, str(_number(page)))
-        text = _said(found)
-        return text if len(text) <= self.max_chars else text[: self.max_chars] + "\n\n[the page is longer]"
+    def read_page(self, path: Name, page: Number) -> str:
+        """Read one page of a document as markdown."""
+        return self._whole(self._page(path, page))
 
-    def search_in_document(self, path: str, query: str, max_results: int = 10) -> str:
+    def show_page(self, path: Name, page: Number) -> tuple[str, Image]:
+        """See the image of one page of a document, after its text as markdown."""
+        found = self._page(path, page, images="pages")
+        return self._whole(found), _image(found, path)
+
+    def search_in_document(self, path: Name, query: str, max_results: int = 10) -> str:
         """Find where a document says something: page, place on it (fractions from the top left) and text."""
         from rapidfuzz import fuzz
 
@@ -116,8 +138,8 @@ class DocumentTools:
         lines = [line for *_, line in sorted(found)[: max(1, max_results)]]
         return "\n".join(lines)[: self.max_chars]
 
-    def ask_page(self, path: str, page: int, question: str) -> str:
-        """Look at the image of one page (counted from 1) and answer a question about it."""
+    def ask_page(self, path: Name, page: Number, question: str) -> str:
+        """Look at the image of one page and answer a question about it."""
         if self.engine is None:
             raise OptionError(
                 "there is no model to look at pages", remedy="Give DocumentTools an engine, or use read_page"
@@ -125,21 +147,27 @@ class DocumentTools:
         from internvl_llm.engine import Request
         from internvl_llm.messages import Image, Message
 
-        (shown,) = self._pages(path, str(_number(page)), images="pages")
-        if shown.image is None:
-            raise PageError(shown.reason or "the page cannot be shown", source=path, page=page)
-        request = Request(Message.user(Image(shown.image.data), question), page=True)
+        shown = _image(self._page(path, page, images="pages"), path)
+        request = Request(Message.user(Image(shown.data), question), page=True)
         return self.engine.generate([request])[0].text[: self.max_chars]
 
-    def functions(self) -> tuple[Callable[..., str], ...]:
-        """What is offered to an agent; `ask_page` only where there is an engine."""
-        offered: tuple[Callable[..., str], ...] = (
-            self.list_documents,
-            self.parse_document,
-            self.read_page,
-            self.search_in_document,
-        )
-        return (*offered, self.ask_page) if self.engine is not None else offered
+    def functions(self, *, images: bool = False) -> tuple[Callable[..., Any], ...]:
+        """What is offered to an agent: `ask_page` only where there is an engine, `show_page`, which alone
+        returns more than text, only with `images`."""
+        always = (self.list_documents, self.parse_document, self.read_page, self.search_in_document)
+        shown = (self.show_page,) if images else ()
+        asked = (self.ask_page,) if self.engine is not None else ()
+        return (*always, *shown, *asked)
+
+    def _whole(self, page: Page) -> str:
+        text = _said(page)
+        return text if len(text) <= self.max_chars else text[: self.max_chars] + "\n\n[the page is longer]"
+
+    def _page(self, path: str, page: int, images: str = "none") -> Page:
+        if page < 1:
+            raise PageRangeError(f"there is no page {page}", remedy="Pages count from 1")
+        (found,) = self._pages(path, str(page), images)
+        return found
 
     def _pages(self, path: str, pages: str | None, images: str = "none") -> tuple[Page, ...]:
         """The pages, read or as they were read before; a document of nothing but failures raises."""
@@ -150,8 +178,13 @@ class DocumentTools:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        with closing(parse(file, self.options, pages=pages, images=images)) as parsed:
-            read = tuple(parsed)
+        try:
+            with closing(parse(file, self.options, pages=pages, images=images)) as parsed:
+                read = tuple(parsed)
+        except InternVLError as error:
+            error.source = _printable(path)  # where the folders are is not the model's to know
+            error.message = error.message.replace(str(file), error.source)
+            raise
         if not read:
             raise PageRangeError("it has no such pages", source=path, remedy="Ask for pages it has")
         with self._lock:
@@ -162,22 +195,20 @@ class DocumentTools:
 
     def _allowed(self, path: str) -> Path:
         """The file a path names within the folders. Raises SourceError for any other."""
-        if "\0" in path or "://" in path:
-            raise SourceError("this is no path", source=path[:200], remedy="Name a file of list_documents")
-        for folder in self.folders:
-            found = (folder / path).resolve()
-            if self._within(found) and found.is_file():
-                return found
-        outside = all(not self._within((folder / path).resolve()) for folder in self.folders)
-        if outside:
-            raise SourceError(
-                "this is outside the folders that may be read",
-                source=path[:200],
-                remedy="Name a file of list_documents",
-            )
-        raise DocumentNotFoundError(
-            "no such document", source=path[:200], remedy="Name a file of list_documents"
-        )
+        told = _printable(path[:200])
+        try:
+            if "\0" in path or "://" in path:
+                raise ValueError
+            named = [(folder / path).resolve() for folder in self.folders]
+            within = [file for file in named if self._within(file)]
+            found = [file for file in within if file.is_file()]
+        except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, no characters
+            raise SourceError("this is no path", source=told, remedy=_REMEDY) from error
+        if found:
+            return found[0]
+        if not within:
+            raise SourceError("this is outside the folders that may be read", source=told, remedy=_REMEDY)
+        raise DocumentNotFoundError("no such document", source=told, remedy=_REMEDY)
 
     def _within(self, resolved: Path) -> bool:
         return any(resolved.is_relative_to(folder) for folder in self.folders)
@@ -188,16 +219,36 @@ async def in_thread(function: Callable[..., T], *arguments: Any, **named: Any) -
     return await asyncio.to_thread(function, *arguments, **named)
 
 
-def _number(page: int) -> int:
-    if page < 1:
-        raise PageRangeError(f"there is no page {page}", remedy="Pages count from 1")
-    return page
+def arguments(function: Callable[..., Any]) -> type[BaseModel]:
+    """What `function` takes, as a pydantic class: the schema that a model is shown."""
+    taken = inspect.signature(function, eval_str=True).parameters.values()
+    fields: dict[str, Any] = {
+        one.name: (one.annotation, ... if one.default is one.empty else one.default) for one in taken
+    }
+    return create_model(function.__name__, **fields)
+
+
+def refusal(error: ValidationError) -> str:
+    """What is wrong with arguments, for the model that gave them."""
+    wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+    return f"these arguments do not fit: {wrong}"
 
 
 def _said(page: Page) -> str:
     if page.status == "failed":
         return f"[this page could not be read: {page.reason}]"
     return page.to_markdown().strip() or "[nothing on this page]"
+
+
+def _image(page: Page, path: str) -> Image:
+    if page.image is None:
+        raise PageError(page.reason or "the page cannot be shown", source=path, page=page.number)
+    return page.image
+
+
+def _printable(path: str) -> str:
+    """File names may hold bytes, and what models say halves of characters, that are no text."""
+    return path.encode("utf-8", "replace").decode()
 
 
 def _around(text: str, wanted: str, room: int = 200) -> str:

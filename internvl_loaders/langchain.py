@@ -1,13 +1,16 @@
-"""LangChain: a document loader and a blob parser."""
+"""LangChain: a document loader, a blob parser, and tools that let agents read documents."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import base64
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from typing import Any, Unpack
 
-from internvl_loaders.errors import OptionError, UnsupportedDocumentError
+from internvl_loaders.agents import DocumentTools, arguments, in_thread, refusal
+from internvl_loaders.errors import InternVLError, OptionError, UnsupportedDocumentError
 from internvl_loaders.loading import LoaderChanges, aload, load, missing, store_image
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.records import LoaderOptions, Record
@@ -17,10 +20,11 @@ try:
     from langchain_core.document_loaders import BaseBlobParser, BaseLoader
     from langchain_core.documents import Document
     from langchain_core.documents.base import Blob
+    from langchain_core.tools import StructuredTool, ToolException
 except ImportError as error:
     raise missing("LangChain", "langchain") from error
 
-__all__ = ["InternVLBlobParser", "InternVLLoader"]
+__all__ = ["InternVLBlobParser", "InternVLLoader", "document_tools"]
 
 
 class InternVLLoader(BaseLoader):
@@ -102,6 +106,57 @@ class InternVLBlobParser(BaseBlobParser):
                 document = _document(record, self.options)
                 document.metadata = blob.metadata | document.metadata
                 yield document
+
+
+def document_tools(documents: DocumentTools, *, images: bool = False) -> list[StructuredTool]:
+    """Tools that let an agent list, read, search and, given an engine, ask the documents of some folders.
+
+    What cannot be done is a tool result of status `error` that says what would do; it ends no agent.
+
+    Example:
+        ```python
+        from langchain.agents import create_agent
+        from internvl_loaders.agents import DocumentTools
+        from internvl_loaders.langchain import document_tools
+
+        agent = create_agent(model, document_tools(DocumentTools("invoices/")))
+        ```
+
+    Args:
+        documents: The folders that may be read, how they are read, and the engine of `ask_page`.
+        images: Whether there is `show_page`, whose result holds the image of a page.
+    """
+    return [_tool(function) for function in documents.functions(images=images)]
+
+
+def _tool(function: Callable[..., Any]) -> StructuredTool:
+    def run(**given: Any) -> str | list[dict[str, Any]]:
+        try:
+            return _content(function(**given))
+        except InternVLError as error:
+            raise ToolException(str(error)) from error
+
+    async def arun(**given: Any) -> str | list[dict[str, Any]]:
+        return await in_thread(run, **given)
+
+    return StructuredTool.from_function(
+        run,
+        arun,
+        name=function.__name__,
+        description=inspect.getdoc(function),
+        args_schema=arguments(function),
+        handle_tool_error=True,
+        handle_validation_error=refusal,
+    )
+
+
+def _content(found: Any) -> str | list[dict[str, Any]]:
+    if isinstance(found, str):
+        return found
+    text, image = found
+    encoded = base64.b64encode(image.data).decode("ascii")
+    shown = {"type": "image", "base64": encoded, "mime_type": image.mime_type}
+    return [{"type": "text", "text": text}, shown]
 
 
 def _checked(options: ParseOptions | None, changes: LoaderChanges) -> LoaderOptions:

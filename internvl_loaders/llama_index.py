@@ -1,4 +1,5 @@
-"""LlamaIndex: a reader of files whose Documents and images survive splitters, docstores and upserts."""
+"""LlamaIndex: a reader of files whose Documents and images survive splitters, docstores and upserts; and
+tools that let agents read documents."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import aclosing, closing
 from typing import Any, Unpack
 
+from internvl_loaders.llama_index_tools import DocumentToolSpec
 from internvl_loaders.loading import LoaderChanges, aload, load, missing, store_image
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.records import LoaderOptions, Record
@@ -32,7 +34,7 @@ try:
 except ImportError as error:
     raise missing("LlamaIndex", "llama-index") from error
 
-__all__ = ["InternVLReader"]
+__all__ = ["DocumentToolSpec", "InternVLReader"]
 
 EMBEDDED = {"file_name", "section", "caption"}
 """Metadata worth embedding with the text; all of it is bounded in length."""

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from internvl_loaders.agents import DocumentTools
+from internvl_loaders.agents import DocumentTools, arguments, refusal
 from internvl_loaders.errors import DocumentNotFoundError, OptionError, PageRangeError, SourceError
 from tests.pdfs import pdf
 
@@ -29,6 +31,15 @@ def test_what_there_is(folder: Path) -> None:
     assert DocumentTools(folder).list_documents().splitlines() == ["a.pdf", "sub/b.PDF"]
     (folder / "empty").mkdir()
     assert DocumentTools(folder / "empty").list_documents() == "There are no documents."
+
+
+def test_folders_with_a_name_in_common(folder: Path) -> None:
+    (folder.parent / "other").mkdir()
+    (folder.parent / "other" / "a.pdf").write_bytes(pdf("Of the other folder"))
+    tools = DocumentTools([folder, folder.parent / "other"])
+    first, _, last = tools.list_documents().splitlines()
+    assert "4711" in tools.read_page(first, 1)
+    assert tools.read_page(last, 1) == "Of the other folder"
 
 
 def test_reading(folder: Path) -> None:
@@ -78,17 +89,57 @@ def test_searching(folder: Path) -> None:
         "",
         ".",
         "sub",
+        "a.pdf/b",
+        "x" * 300,
+        "a/" * 5000,
+        "loop.pdf",
+        "\ud800.pdf",
     ],
 )
 def test_nothing_else_is_reached(folder: Path, path: str) -> None:
     os.symlink(folder.parent / "secret.pdf", folder / "link.pdf")
     os.symlink(folder.parent, folder / "linked")
+    os.symlink(folder / "loop.pdf", folder / "loop.pdf")
     tools = DocumentTools(folder)
     for ask in (tools.parse_document, lambda p: tools.read_page(p, 1)):
-        with pytest.raises(SourceError):
+        with pytest.raises(SourceError) as refused:
             ask(path)
+        str(refused.value).encode()
     assert "secret" not in tools.list_documents()
     assert "link" not in tools.list_documents()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such names")
+def test_names_that_are_no_text_are_listed_as_text(folder: Path) -> None:
+    (folder / os.fsdecode(b"caf\xe9.pdf")).write_bytes(pdf("Coffee"))
+    assert "caf?.pdf" in DocumentTools(folder).list_documents().splitlines()
+
+
+def test_errors_do_not_say_where_the_folder_is(folder: Path) -> None:
+    (folder / "damaged.pdf").write_bytes(b"%PDF-1.7 and no more")
+    tools = DocumentTools(folder)
+    for ask in (lambda: tools.read_page("a.pdf", 9), lambda: tools.parse_document("damaged.pdf")):
+        with pytest.raises(SourceError) as refused:
+            ask()
+        assert str(folder) not in str(refused.value)
+        assert ".pdf: " in str(refused.value)
+
+
+def test_showing_a_page(folder: Path) -> None:
+    text, image = DocumentTools(folder).show_page("a.pdf", 2)
+    assert text == "Delivery note 88213"
+    assert image.data[:4] == b"\x89PNG" and image.height > image.width
+
+
+def test_the_schema_of_a_tool(folder: Path) -> None:
+    schema = arguments(DocumentTools(folder).read_page).model_json_schema()
+    assert schema["required"] == ["path", "page"]
+    assert schema["properties"]["page"]["minimum"] == 1
+    assert "list_documents" in schema["properties"]["path"]["description"]
+    with pytest.raises(ValidationError) as wrong:
+        arguments(DocumentTools(folder).read_page).model_validate({"path": "a.pdf", "page": 0})
+    said = "these arguments do not fit: page: Input should be greater than or equal to 1"
+    assert refusal(wrong.value) == said
 
 
 def test_no_such_document_or_folder(folder: Path) -> None:
@@ -129,4 +180,6 @@ def test_asking_a_page(folder: Path) -> None:
     assert asking.ask_page("a.pdf", 1, "What is due?") == "seen: What is due?"
     names = [function.__name__ for function in asking.functions()]
     assert names == ["list_documents", "parse_document", "read_page", "search_in_document", "ask_page"]
+    names = [function.__name__ for function in asking.functions(images=True)]
+    assert names[-2:] == ["show_page", "ask_page"]
     assert "ask_page" not in [function.__name__ for function in DocumentTools(folder).functions()]
