@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Usage,
         open_engine,
     )
+    from internvl_llm.grounding import Grounded, boxes, image_boxes
     from internvl_llm.media import MediaOptions
     from internvl_llm.messages import Combined, Document, Image, Message, Text, ToolCall, ToolResult, Video
     from internvl_llm.tools import Tool
@@ -55,6 +56,7 @@ _HOMES = {
         *("Capabilities", "Critic", "Engine", "EngineSpec", "Event", "Finish", "Request", "Result", "Sample"),
         *("Sampling", "TextDelta", "TokenLogprob", "ToolCallDelta", "Usage", "open_engine"),
     ),
+    "grounding": ("Grounded", "boxes", "image_boxes"),
     "media": ("MediaOptions",),
     "messages": ("Combined", "Document", "Image", "Message", "Text", "ToolCall", "ToolResult", "Video"),
     "tools": ("Tool",),
@@ -74,6 +76,7 @@ __all__ = [
     "EngineSpec",
     "Event",
     "Finish",
+    "Grounded",
     "Image",
     "InternVLCritic",
     "InternVLError",
@@ -98,6 +101,8 @@ __all__ = [
     "Usage",
     "Video",
     "__version__",
+    "boxes",
+    "image_boxes",
     "open_engine",
 ]
 

@@ -44,6 +44,16 @@ class Choice:
             raise GrammarError("there is nothing to choose from", remedy="Give texts that are not empty")
 
 
-Grammar: TypeAlias = JsonSchema | JsonObject | Regex | Choice
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """This text, in the tokens that the tokenizer itself cuts it into, and then the end of the turn.
+
+    With `logprobs`, the sum of those is the log probability that the model gives this answer. Not with tools.
+    """
+
+    text: str
+
+
+Grammar: TypeAlias = JsonSchema | JsonObject | Regex | Choice | Exactly
 """An answer that `max_tokens` or a stop string cuts off matches no more: its finish reason is then `length`
 or `stop`, its text the beginning of a match."""

@@ -59,7 +59,8 @@ class ChatInternVL(BaseChatModel):
 
     Content blocks: text, images, PDFs and other documents, and videos, in the forms of LangChain, OpenAI and
     Anthropic, in tool messages too (videos aside), as base64 or as data: or http(s) URLs; never as paths.
-    `min_tiles`, `max_tiles`, `pages`, `frames`, `start` and `end` may stand in a block or its `extras`.
+    `min_tiles`, `max_tiles`, `pages`, `frames`, `start` and `end` may stand in a block or its `extras`, and
+    `"grounding": True` in a text's, whose `<ref>` then asks for boxes: `internvl_llm.image_boxes` reads them.
 
     Example:
         ```python

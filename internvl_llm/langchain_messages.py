@@ -113,7 +113,10 @@ def _shown(content: Any) -> tuple[Any, ...]:
     """Of a tool result, which says itself what it cannot hold."""
     if isinstance(content, str):
         return (Text(content),)
-    return tuple(part for block in content for part in _parts(block))
+    # What comes from tools is never more than text.
+    return tuple(
+        Text(part.text) if isinstance(part, Text) else part for block in content for part in _parts(block)
+    )
 
 
 def _said(message: AIMessage) -> tuple[Part, ...]:
@@ -160,7 +163,7 @@ def _text(block: Block) -> tuple[Part, ...]:
     text = block.get("text")
     if not isinstance(text, str):
         raise MessageError(f"a {_type(block)} block has no text", remedy='Give {"type": "text", "text": ...}')
-    return (Text(text),)
+    return (Text(text, _settings(block, "grounding").get("grounding") is True),)
 
 
 def _plain(block: Block) -> tuple[Part, ...]:

@@ -53,7 +53,9 @@ class InternVL(StructuredPrediction):
     the same engine; callers, sync and async, are batched together.
 
     Every field but the engine's can be given to a call as well: `llm.chat(messages, max_tokens=64)`; and
-    `system`, `grammar`, `tools`, `tool_choice` and `parallel_tool_calls` as in `Request`.
+    `system`, `grammar`, `tools`, `tool_choice` and `parallel_tool_calls` as in `Request`. The
+    `<ref>` of a message with `additional_kwargs={"grounding": True}` asks for boxes, which
+    `internvl_llm.image_boxes` reads from the answer.
 
     Example:
         ```python

@@ -67,6 +67,8 @@ def to_messages(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
             )
         parts = [_part(block, at) for at, block in enumerate(message.blocks)]
         role = _ROLES[message.role]
+        if role == "user" and message.additional_kwargs.get("grounding") is True:
+            parts = [Text(part.text, grounding=True) if isinstance(part, Text) else part for part in parts]
         if role == "tool":
             call = str(message.additional_kwargs.get("tool_call_id") or "")
             name = str(message.additional_kwargs.get("name") or names.get(call, ""))

@@ -7,6 +7,7 @@ import binascii
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -169,7 +170,11 @@ class Message:
 
 
 def conversation(messages: Message | str | Iterable[Message]) -> tuple[Message, ...]:
-    """What a model can answer: one message at least. A bare string is a user's."""
+    """What a model can answer: one message at least. A bare string is a user's.
+
+    Tool results stand in the order of their calls: prompts name no ids, and calls that ran at the same time
+    end in any order.
+    """
     if isinstance(messages, str):
         messages = Message.user(messages)
     held = (messages,) if isinstance(messages, Message) else tuple(messages)
@@ -180,7 +185,22 @@ def conversation(messages: Message | str | Iterable[Message]) -> tuple[Message, 
             )
     if not held:
         raise MessageError("the conversation is empty", remedy="Give one message at least")
-    return held
+    return tuple(_in_order(held))
+
+
+def _in_order(messages: Sequence[Message]) -> Iterator[Message]:
+    calls: list[str] = []
+    for role, turns in groupby(messages, lambda message: message.role):
+        if role != "tool":
+            for turn in turns:
+                calls = [part.id for part in turn.parts if isinstance(part, ToolCall)]
+                yield turn
+            continue
+        run = list(turns)
+        places = {call: place for place, call in reversed(list(enumerate(calls)))}
+        found = [part for turn in run for part in turn.parts if isinstance(part, ToolResult)]
+        ordered = iter(sorted(found, key=lambda result: places.get(result.call_id, len(calls))))
+        yield from (Message.tool(*islice(ordered, len(turn.parts))) for turn in run)
 
 
 def media(messages: Sequence[Message]) -> Iterator[Media]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import time
 from collections.abc import Generator
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
@@ -24,8 +25,9 @@ from internvl_llm.engine import (
     open_engine,
 )
 from internvl_llm.family import Precision
-from internvl_llm.media import MediaOptions
-from internvl_llm.messages import Document, Message, Video
+from internvl_llm.grounding import image_boxes
+from internvl_llm.media import MediaOptions, load
+from internvl_llm.messages import Document, Image, Message, Text, Video
 from internvl_llm.prompt import DEFAULT_SYSTEM
 from internvl_loaders.command import printable
 from internvl_loaders.errors import DocumentNotFoundError, OptionError
@@ -58,17 +60,22 @@ class AskCommand:
     seed: int | None = None
     max_tiles: int = 12
     system: str | None = None
+    boxes: bool = False
+    """Tell the boxes of the answer, in pixels of the one image that is shown."""
     allow_hosts: tuple[str, ...] = ()
     quiet: bool = False
 
     def run(self) -> None:
         request, spec = self.request(), self.spec()
+        request, size = _of_one_image(request) if self.boxes else (request, None)
         if self.quiet or not _console().is_terminal:
             os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' as well
         started = time.monotonic()
         engine = open_engine(spec)
         with closing(engine.stream(request)) as stream:
-            finish = self._tell(stream)
+            finish, answer = self._tell(stream)
+        if size is not None:
+            self._tell_boxes(answer, size)
         self._close(finish, time.monotonic() - started)
 
     def spec(self) -> EngineSpec:
@@ -105,8 +112,9 @@ class AskCommand:
             page_ranges(self.pages)
         if not 36 <= self.dpi <= 1200:
             raise OptionError(f"dpi cannot be {self.dpi}", remedy="Give 36 to 1200")
+        # With boxes, the user's <ref> is the tag that the model was trained on.
         return Request(
-            Message.user(*map(self._part, files), question),
+            Message.user(*map(self._part, files), Text(question, grounding=self.boxes)),
             Sampling(max_tokens=self.max_tokens, temperature=self.temperature, seed=self.seed),
             system=DEFAULT_SYSTEM if self.system is None else self.system or None,
             max_tiles=self.max_tiles,
@@ -122,27 +130,34 @@ class AskCommand:
         source = file if remote else Path(file)
         return Video(source) if suffix in _VIDEOS else Document(source, self.pages)
 
-    def _tell(self, stream: Generator[Event, None, None]) -> Finish:
+    def _tell(self, stream: Generator[Event, None, None]) -> tuple[Finish, str]:
         """The answer, without what a terminal would obey; a line is ended whatever happens."""
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")
         console = _console()
         with nullcontext() if self.quiet or not console.is_terminal else console.status("reading"):
             event = next(stream)
-        last = "\n"
+        told: list[str] = []
         try:
             while not isinstance(event, Finish):
-                if isinstance(event, TextDelta):
-                    text = printable(event.text)
+                if isinstance(event, TextDelta) and (text := printable(event.text)):
                     sys.stdout.write(text)
                     sys.stdout.flush()
-                    last = text[-1:] or last
+                    told.append(text)
                 event = next(stream)
-            return event
+            return event, "".join(told)
         finally:
-            if last != "\n":
+            if told and not told[-1].endswith("\n"):
                 sys.stdout.write("\n")
                 sys.stdout.flush()
+
+    def _tell_boxes(self, answer: str, size: tuple[int, int]) -> None:
+        found = image_boxes(answer, size)
+        for label, box in found:
+            sys.stdout.write(f"{json.dumps({'label': label, 'box': box, 'size': size})}\n")
+        sys.stdout.flush()
+        if not found:
+            _console().print("internvl: the answer has no boxes.", soft_wrap=True)
 
     def _close(self, finish: Finish, seconds: float) -> None:
         usage, console = finish.usage, _console()
@@ -151,6 +166,19 @@ class AskCommand:
         if not self.quiet:
             read = f"{usage.prompt_tokens:,} tokens read, {usage.image_tokens:,} of them of images"
             console.print(f"{read}, {usage.completion_tokens:,} written, {seconds:.1f} s", soft_wrap=True)
+
+
+def _of_one_image(request: Request) -> tuple[Request, tuple[int, int]]:
+    """The request with its image or page drawn, and the size of that: a box tells no image it is of."""
+    question = request.messages[0].parts[-1]
+    found = load(request.messages, request.media).images
+    if len(found) != 1 or found[0].kind == "frame":
+        raise OptionError(
+            f"boxes are of one image, and {len(found)} pages and frames are shown",
+            remedy="Ask about one image, or one page of a document: --pages N",
+        )
+    image = found[0].image
+    return replace(request, messages=(Message.user(Image(image), question),)), image.size
 
 
 def _console() -> Console:

@@ -232,6 +232,13 @@ def ask(
     system: Annotated[
         str | None, typer.Option(help="System message; '' is none. [default: InternVL's own]")
     ] = None,
+    boxes: Annotated[
+        bool,
+        typer.Option(
+            "--boxes",
+            help="End with the boxes of the answer as JSON lines, in pixels of the one image shown.",
+        ),
+    ] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A host URLs may name although its address is private.")
     ] = None,
@@ -260,6 +267,7 @@ def ask(
             seed=seed,
             max_tiles=max_tiles,
             system=system,
+            boxes=boxes,
             allow_hosts=tuple(allow_host or ()),
             quiet=quiet,
         ).run()

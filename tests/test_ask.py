@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
-from internvl_llm import Document, EngineSpec, Finish, Request, TextDelta, Usage, Video
+from internvl_llm import Document, EngineSpec, Finish, Request, Text, TextDelta, Usage, Video
+from internvl_llm import Image as Shown
 from internvl_llm.family import member
 from internvl_llm.prompt import DEFAULT_SYSTEM
 from internvl_loaders import asking, check, models
@@ -116,6 +118,42 @@ def test_an_answer_cut_short_says_so(ask: Ask) -> None:
     run, _ = ask(Talking("The", reason="length"), EXAMPLE, "What?", "--model", "8B", "-q")
     assert (run.exit_code, run.stdout) == (0, "The\n")
     assert "cut short. Raise --max-tokens" in run.stderr
+
+
+def test_boxes_are_lines_of_json_in_pixels_of_the_image(ask: Ask, tmp_path: Path) -> None:
+    Image.new("RGB", (400, 200), "white").save(tmp_path / "a.png")
+    engine = Talking("The <ref>to", "tal\x1b</ref><box>[[250, 100, 500, ", "2000], [9]]</box> it is")
+    run, _ = ask(
+        engine, tmp_path / "a.png", "Where is <ref>the total</ref>?", "--model", "8B", "--boxes", "-q"
+    )
+    answer, found = run.stdout.splitlines()
+    assert (run.exit_code, run.stderr) == (0, "")
+    assert answer == "The <ref>total</ref><box>[[250, 100, 500, 2000], [9]]</box> it is"
+    assert json.loads(found) == {"label": "total", "box": [100, 20, 200, 200], "size": [400, 200]}
+    ((message,),) = (request.messages for request in engine.requests)
+    shown, question = message.parts
+    assert isinstance(shown, Shown)
+    assert isinstance(shown.source, Image.Image)
+    assert shown.source.size == (400, 200)
+    assert question == Text("Where is <ref>the total</ref>?", grounding=True)
+    run, _ = ask(Talking("It has none"), tmp_path / "a.png", "Where?", "--model", "8B", "--boxes", "-q")
+    assert (run.exit_code, run.stdout) == (0, "It has none\n")
+    assert run.stderr == "internvl: the answer has no boxes.\n"
+
+
+def test_boxes_are_of_one_image(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(pdf("One", "Two"))
+    run, opened = ask(Talking("no"), tmp_path / "a.pdf", "Where?", "--model", "8B", "--boxes")
+    assert (run.exit_code, run.stdout, opened) == (2, "", [])
+    assert (
+        "2 pages and frames are shown. Ask about one image, or one page of a document: --pages N"
+        in run.stderr
+    )
+    run, _ = ask(Talking("<box>[[0, 0, 1000, 1000]]</box>"), tmp_path / "a.pdf", "Where?", "--model", "8B",
+                 "--boxes", "--pages", 2, "--dpi", 72)  # fmt: skip
+    told = json.loads(run.stdout.splitlines()[-1])
+    assert told["label"] == ""
+    assert told["box"] == [0, 0, *told["size"]]
 
 
 def test_an_answer_that_breaks_off_ends_its_line(ask: Ask) -> None:

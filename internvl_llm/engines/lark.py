@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvl_llm.dialects import Format
 from internvl_llm.errors import GrammarError
-from internvl_llm.grammar import Choice, Grammar, JsonObject, JsonSchema, Regex
+from internvl_llm.grammar import Choice, Exactly, Grammar, JsonObject, JsonSchema, Regex
 from internvl_llm.schema import ready
 
 if TYPE_CHECKING:
@@ -68,6 +68,12 @@ def _answer(wanted: Grammar) -> str:
             return f"answer: ANSWER\nANSWER: /{_slashed(_unanchored(pattern))}/\n"
         case Choice(choices):
             return f"answer: ANSWER\nANSWER: {' | '.join(map(_literal, choices))}\n"
+        case Exactly():
+            raise GrammarError("an exact answer is no answer beside tools", remedy="Leave the tools out")
+
+
+def exactly(tokens: Sequence[int]) -> str:
+    return f"start: {' '.join(f'<[{token}]>' for token in tokens)}\n"
 
 
 def _call(at: int, tool: Tool, form: Format) -> str:

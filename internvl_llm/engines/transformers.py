@@ -39,6 +39,7 @@ from internvl_llm.engines.job import Calls, Job, Listener, Picture, Prompted
 from internvl_llm.engines.loading import load
 from internvl_llm.engines.runner import Runner, Settings, Waiting, closed
 from internvl_llm.errors import ContextError, MessageError, OptionError
+from internvl_llm.grammar import Exactly
 from internvl_llm.media import load as load_media
 from internvl_llm.prompt import render
 from internvl_llm.segments import IMAGE_CONTEXT, IMAGE_END, IMAGE_START
@@ -192,6 +193,9 @@ class TransformersEngine:
         with self._guiding:
             if self._guidance is None:
                 self._guidance = Guidance(self._tokenizer, self._encoder, self._ends)
+        if isinstance(request.grammar, Exactly) and not request.tools:
+            end = self._encoder.special["<|im_end|>"]
+            return self._guidance.constraint(lark.exactly([*self._encoder.words(request.grammar.text), end]))
         form = FORMATS.get(self._dialect)
         if request.tools and form is None:
             raise MessageError("this model knows no tools", remedy="Leave tools, tool calls and results out")

@@ -32,6 +32,9 @@ PDF = f"data:application/pdf;base64,{BASE64}"
 BLOCKS: list[tuple[Any, Any]] = [
     ("bare", Text("bare")),
     ({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}, Text("a")),
+    ({"type": "text", "text": "<ref>a</ref>", "grounding": True}, Text("<ref>a</ref>", grounding=True)),
+    ({"type": "text", "text": "a", "extras": {"grounding": True}}, Text("a", grounding=True)),
+    ({"type": "text", "text": "a", "grounding": "yes"}, Text("a")),
     ({"type": "text-plain", "text": "a", "title": "T", "mime_type": "text/plain"}, Text("T\na")),
     ({"type": "text-plain", "base64": base64.b64encode(b"a").decode()}, Text("a")),
     ({"type": "image_url", "image_url": {"url": URL}}, Image(URL)),
@@ -98,7 +101,8 @@ def test_blocks_of_tool_results(block: Any, part: Any) -> None:
         with pytest.raises(MessageError, match="tool result cannot hold Video"):
             to_messages([message])
     else:
-        assert to_messages([message]) == (Message.tool(ToolResult("1", "f", (part,))),)
+        plain = Text(part.text) if isinstance(part, Text) else part  # no tags of grounding from tools
+        assert to_messages([message]) == (Message.tool(ToolResult("1", "f", (plain,))),)
 
 
 @pytest.mark.parametrize(("block", "what"), REFUSED)

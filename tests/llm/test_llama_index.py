@@ -90,6 +90,14 @@ def tiny() -> Iterator[InternVL]:
     engine.close()
 
 
+def test_grounding() -> None:
+    asked = ChatMessage("<ref>a</ref>", additional_kwargs={"grounding": True})
+    told = ChatMessage("<ref>a</ref>", role="tool", additional_kwargs={"grounding": True})
+    user, tool = to_messages([asked, told])
+    assert user.parts == (Text("<ref>a</ref>", grounding=True),)
+    assert isinstance(tool.parts[0], ToolResult) and tool.parts[0].parts == (Text("<ref>a</ref>"),)
+
+
 def test_blocks(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png())
     data = "data:image/png;base64," + base64.b64encode(png()).decode()

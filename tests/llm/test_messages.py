@@ -115,6 +115,34 @@ def test_media_in_order_of_appearance() -> None:
     assert list(media(messages)) == [one, two, one, one, three, four]
 
 
+def test_results_stand_in_the_order_of_their_calls() -> None:
+    def result(call: str) -> ToolResult:
+        return ToolResult(call, "f", (Text(f"of {call}"),))
+
+    def calls(*ids: str) -> Message:
+        return Message.assistant(*(ToolCall(one, "f", {}) for one in ids))
+
+    given = [
+        Message.tool(result("stray")),
+        calls("a", "b", "c"),
+        Message.tool(result("unknown"), result("c")),
+        Message.tool(result("a")),
+        Message.tool(result("b")),
+        calls("", ""),
+        Message.tool(result("")),
+        calls("c", "a"),
+        Message.tool(result("a")),
+        Message.tool(result("c")),
+    ]
+    found = [
+        [part.call_id for part in turn.parts if isinstance(part, ToolResult)]
+        for turn in conversation(given)
+        if turn.role == "tool"
+    ]
+    assert found == [["stray"], ["a", "b"], ["c"], ["unknown"], [""], ["c"], ["a"]]
+    assert [turn.role for turn in conversation(given)] == [turn.role for turn in given]
+
+
 def test_values() -> None:
     message = Message.user("hi", Image(b"x" * 10_000), Document(Path("a.pdf"), pages="1-3"))
     assert pickle.loads(pickle.dumps(message)) == message == copy.deepcopy(message)
