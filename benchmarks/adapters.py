@@ -13,10 +13,11 @@ from typing import Any
 from langchain_core.messages import HumanMessage, SystemMessage
 from llama_index.core.llms import ChatMessage
 
-from internvl_llm import EngineSpec, Message, Request, Sampling, TextDelta
+from internvl_llm import Engine, EngineSpec, Finish, Message, Request, Sampling, TextDelta, Usage
 from internvl_llm.engines.transformers import TransformersEngine
 from internvl_llm.langchain import ChatInternVL
 from internvl_llm.llama_index import InternVL
+from tests.llm.scripted import ScriptedEngine
 
 SYSTEM = "You are a helpful AI assistant."
 QUESTION = "Write a short story about a lighthouse."
@@ -40,6 +41,7 @@ def main() -> int:
         "rounds": options.rounds,
         "answer": _compared(_answers(engine, options.tokens), options.rounds),
         "first_token": _compared(_first_tokens(engine, options.tokens), options.rounds),
+        "own_microseconds_a_token": _own(options.rounds),
     }
     engine.close()
     print(json.dumps(results, indent=1))
@@ -48,7 +50,7 @@ def main() -> int:
     return 0
 
 
-def _answers(engine: TransformersEngine, tokens: int) -> dict[str, Callable[[], str]]:
+def _answers(engine: Engine, tokens: int) -> dict[str, Callable[[], str]]:
     """Whole answers, as text, streamed as users of each would."""
     asked, chat, langchain, llm, llama_index = _askers(engine, tokens)
     return {
@@ -65,7 +67,7 @@ def _answers(engine: TransformersEngine, tokens: int) -> dict[str, Callable[[], 
     }
 
 
-def _first_tokens(engine: TransformersEngine, tokens: int) -> dict[str, Callable[[], str]]:
+def _first_tokens(engine: Engine, tokens: int) -> dict[str, Callable[[], str]]:
     asked, chat, langchain, llm, llama_index = _askers(engine, tokens)
 
     def first(texts: Iterator[Any]) -> str:
@@ -80,7 +82,18 @@ def _first_tokens(engine: TransformersEngine, tokens: int) -> dict[str, Callable
     }
 
 
-def _askers(engine: TransformersEngine, tokens: int) -> tuple[Any, ...]:
+def _own(rounds: int, tokens: int = 500) -> dict[str, float]:
+    """Of the adapters alone: streams of an engine that has its answer ready, a word a token."""
+    engine = ScriptedEngine(
+        lambda request: [*(TextDelta("word ") for _ in range(tokens)), Finish("stop", Usage(10, tokens))]
+    )
+    found = _compared(_answers(engine, tokens), rounds)
+    bare = found["engine streamed"]["seconds"]
+    ways = ("langchain streamed", "llama_index streamed")
+    return {way: round((found[way]["seconds"] - bare) / tokens * 1e6) for way in ways}
+
+
+def _askers(engine: Engine, tokens: int) -> tuple[Any, ...]:
     return (
         Request([Message.system(SYSTEM), Message.user(QUESTION)], Sampling(tokens)),
         ChatInternVL(engine=engine, max_tokens=tokens),
