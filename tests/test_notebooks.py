@@ -52,9 +52,8 @@ def said(cell: nbformat.NotebookNode) -> list[tuple[str, str]]:
         if output.output_type == "stream":
             told.append((output.name, output.text))
         else:
-            told.extend(
-                (kind, content if kind == "text/plain" else "") for kind, content in output.data.items()
-            )
+            held = sorted(output.data.items())
+            told.extend((kind, content if kind == "text/plain" else "") for kind, content in held)
     return told
 
 
