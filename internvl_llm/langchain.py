@@ -24,6 +24,7 @@ except ImportError as error:
         "LangChain is not installed", remedy="Run pip install 'internvl-documents[langchain]'"
     ) from error
 
+from internvl_llm import __version__
 from internvl_llm.engine import Engine, Request, open_engine
 from internvl_llm.langchain_messages import to_messages
 from internvl_llm.langchain_options import OPTIONS, identity, named, profile, to_request, to_spec
@@ -117,6 +118,8 @@ class ChatInternVL(BaseChatModel):
         if isinstance(fields.get("stop"), str):
             fields["stop"] = [fields["stop"]]
         super().__init__(**{name: value for name, value in fields.items() if name not in _REMOTE})
+        if hasattr(self, "_add_version"):  # not in langchain-core 1.0
+            self._add_version("internvl-documents", __version__)
         if not isinstance(self.engine, Engine):
             to_spec(self.engine, self.model, self.base_url)
         self._request("-", None, {})

@@ -25,6 +25,7 @@ from langchain_core.tools import tool
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 from pydantic import BaseModel, ValidationError
 
+from internvl_llm import __version__
 from internvl_llm.engine import Finish, Request, TextDelta, ToolCallDelta, Usage
 from internvl_llm.errors import ContextError, GrammarError, MessageError, OptionError
 from internvl_llm.grammar import JsonObject, JsonSchema
@@ -82,6 +83,7 @@ def test_construction_is_light() -> None:
     assert made.profile["max_input_tokens"] == 32768
     assert made.profile["structured_output"] and made.profile["tool_calling"]
     assert not made.profile["audio_inputs"]
+    assert (made.metadata or {})["lc_versions"]["internvl-documents"] == __version__
     assert "max_input_tokens" not in (ChatInternVL(model="somebody/unknown").profile or {})
     assert pickle.loads(pickle.dumps(made))._identifying_params == made._identifying_params
     assert ChatInternVL(engine={"model": "8B", "precision": "int4"}).model == "8B"
