@@ -183,7 +183,7 @@ class ChatInternVL(BaseChatModel):
         chunks = Chunks(model, self.output_version)
         with closing(events(engine, request)) as told:
             for event in told:
-                yield chunks.of(event)
+                yield from chunks.of(event)
 
     async def _astream(
         self,
@@ -196,7 +196,8 @@ class ChatInternVL(BaseChatModel):
         chunks = Chunks(model, self.output_version)
         async with aclosing(aevents(engine, request)) as told:
             async for event in told:
-                yield chunks.of(event)
+                for chunk in chunks.of(event):
+                    yield chunk
 
     def bind_tools(
         self,

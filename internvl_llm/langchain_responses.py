@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -10,9 +11,21 @@ from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from internvl_llm.engine import Event, Finish, Result, Sample, TextDelta, TokenLogprob, Usage
+from internvl_llm.dialects import gathered
+from internvl_llm.engine import (
+    Event,
+    Finish,
+    Result,
+    Sample,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
 
 PROVIDER = "internvl"
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class Chunks:
@@ -29,13 +42,22 @@ class Chunks:
         self._text: int | None = None
         """The block that is being written, where it is a text."""
         self._calls: dict[int, int] = {}
+        self._deltas: list[ToolCallDelta] = []
 
-    def of(self, event: Event) -> ChatGenerationChunk:
-        if isinstance(event, Finish):
-            return self._end(event)
+    def of(self, event: Event) -> Iterator[ChatGenerationChunk]:
         if isinstance(event, TextDelta):
             told = {"logprobs": logprobs(event.logprobs)} if event.logprobs else {}
-            return _chunk(AIMessageChunk(content=self._content(event.text), response_metadata=told))
+            yield _chunk(AIMessageChunk(content=self._content(event.text), response_metadata=told))
+        elif isinstance(event, ToolCallDelta):
+            yield self._call(event)
+        else:
+            _, broken = gathered(self._deltas)
+            for call in broken:
+                yield self._call(ToolCallDelta(call.index, arguments=_spoiler(call.arguments)))
+            yield self._end(event)
+
+    def _call(self, event: ToolCallDelta) -> ChatGenerationChunk:
+        self._deltas.append(event)
         if event.index not in self._calls:
             self._text = None
             self._last = self._calls[event.index] = max(self._last + 1, 1)
@@ -119,6 +141,24 @@ def logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
         for told in tokens
     ]
     return {"content": content}
+
+
+def _spoiler(arguments: str) -> str:
+    """What makes arguments that are cut off unfit to be parsed, once it follows them.
+
+    LangChain completes what chunks add up to, so that 356.65 cut off after 35 would be called with 35, and no
+    arguments at all with none; an agent then acts on it. Such a call has to be among the invalid ones.
+    """
+    outside, quote, inside = _STRING.sub("", arguments).partition('"')
+    opened: list[str] = []
+    for bracket in re.findall(r"[][{}]", outside):
+        if bracket in "[{":
+            opened.append(bracket)
+        elif opened:
+            opened.pop()
+    wrong = "}" if opened and opened[-1] == "[" else "]"
+    escaping = (len(inside) - len(inside.rstrip("\\"))) % 2
+    return "\\" * escaping + quote + wrong
 
 
 def _chunk(message: AIMessageChunk) -> ChatGenerationChunk:

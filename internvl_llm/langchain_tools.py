@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.output_parsers import (
     BaseOutputParser,
     JsonOutputKeyToolsParser,
@@ -14,7 +17,7 @@ from langchain_core.output_parsers import (
     PydanticOutputParser,
     PydanticToolsParser,
 )
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
@@ -126,12 +129,49 @@ def call_parser(schema: Any, name: str) -> BaseOutputParser[Any]:
 def parsed(
     model: Runnable[Any, AIMessage], parser: BaseOutputParser[Any], include_raw: bool
 ) -> Runnable[Any, Any]:
-    """With `include_raw` a dict of `raw`, `parsed` and `parsing_error`."""
+    """With `include_raw` a dict of `raw`, `parsed` and `parsing_error`.
+
+    An answer that was cut off is an OutputParserException that says so; for a call, LangChain has None.
+    """
+    whole: Runnable[Any, Any] = RunnableGenerator(_whole, _awhole)
     if not include_raw:
-        return model | parser
-    tried = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
+        return model | whole | parser
+    tried = RunnablePassthrough.assign(
+        parsed=itemgetter("raw") | whole | parser, parsing_error=lambda _: None
+    )
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=model) | tried.with_fallbacks([failed], exception_key="parsing_error")
+
+
+def _whole(messages: Iterator[AIMessage]) -> Iterator[AIMessage]:
+    seen: list[AIMessage] = []
+    for message in messages:
+        seen.append(message)
+        yield message
+    _check(seen)
+
+
+async def _awhole(messages: AsyncIterator[AIMessage]) -> AsyncIterator[AIMessage]:
+    seen: list[AIMessage] = []
+    async for message in messages:
+        seen.append(message)
+        yield message
+    _check(seen)
+
+
+def _check(seen: Sequence[AIMessage]) -> None:
+    """`seen` is one message, or the chunks of one."""
+    chunks = [message for message in seen if isinstance(message, AIMessageChunk)]
+    [answer] = [add_ai_message_chunks(*chunks)] if chunks else seen
+    if answer.tool_calls:
+        return
+    try:
+        json.loads(answer.text)
+    except (ValueError, RecursionError) as error:
+        raise OutputParserException(
+            "the answer was cut off before it was whole. Raise max_tokens, or leave stop strings out.",
+            llm_output=answer.text,
+        ) from error
 
 
 def _is_class(schema: Any) -> bool:

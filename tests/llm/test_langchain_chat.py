@@ -18,6 +18,7 @@ from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
+from langchain_core.exceptions import OutputParserException
 from langchain_core.load import dumpd
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.messages.utils import trim_messages
@@ -185,6 +186,38 @@ def test_a_call_that_is_cut_off() -> None:
     assert answer.response_metadata["finish_reason"] == "length"
 
 
+ARGUMENTS = r'{"a": [{"b": 35.5}, "c\\"\\\\", ["}"]], "d": "e\\u00e9]\\""}'
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+@pytest.mark.parametrize("end", range(len(ARGUMENTS)))
+def test_a_stream_that_ends_in_a_call(version: str, end: int) -> None:
+    """LangChain completes partial JSON, wherever it ends."""
+    cut = [ToolCallDelta(0, "1", "add"), ToolCallDelta(0, arguments=ARGUMENTS[:end]), Finish("length", USAGE)]
+    chat, _ = model(lambda request: cut, output_version=version)
+    answer = whole(list(chat.stream("Add")))
+    assert answer.tool_calls == []
+    [invalid] = answer.invalid_tool_calls
+    assert invalid["name"] == "add" and invalid["args"].startswith(ARGUMENTS[:end])
+    stream = chat.stream_events("Add", version="v3")
+    assert_valid_event_stream(list(stream))
+    assert stream.output.tool_calls == []
+
+
+async def test_an_agent_never_acts_on_half_a_call() -> None:
+    cut = [
+        ToolCallDelta(0, "1", "add"),
+        ToolCallDelta(0, arguments='{"a": 1, "b": 3'),
+        Finish("length", USAGE),
+    ]
+    chat, engine = model([cut, says("I could not add.")])
+    agent: Any = create_agent(chat, [add])
+    seen = [part async for part in agent.astream({"messages": [HumanMessage("Add")]}, stream_mode="messages")]
+    results = [message for message, _ in seen if isinstance(message, ToolMessage)]
+    assert all(result.content != "4" for result in results)
+    assert engine.running == 0
+
+
 async def test_the_loop_is_never_blocked() -> None:
     chat, _ = model(always("Hi", *CALLS))
     bound = chat.bind_tools([add])
@@ -301,6 +334,28 @@ async def test_structured_output(method: Any) -> None:
     broken, _ = model(always("no JSON"))
     failed = broken.with_structured_output(Sum, method="json_schema", include_raw=True).invoke("Add")
     assert failed["parsed"] is None and failed["parsing_error"] is not None
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+async def test_structured_output_that_is_cut_off(method: Any) -> None:
+    calls = method == "function_calling"
+    cut = [ToolCallDelta(0, "1", "Sum"), ToolCallDelta(0, arguments='{"total": 3')]
+    text = [TextDelta('{"total": '), TextDelta("3")]
+    ended = Finish("length", USAGE)
+    chat, _ = model(lambda request: [*(cut if calls else text), ended])
+    for schema in (Sum, Sum.model_json_schema()):
+        bound = chat.with_structured_output(schema, method=method)
+        with pytest.raises(OutputParserException, match="cut off.*max_tokens"):
+            bound.invoke("Add")
+        with pytest.raises(OutputParserException, match="cut off.*max_tokens"):
+            await bound.ainvoke("Add")
+        with pytest.raises(OutputParserException, match="cut off.*max_tokens"):
+            list(bound.stream("Add"))
+        with pytest.raises(OutputParserException, match="cut off.*max_tokens"):
+            [_ async for _ in bound.astream("Add")]
+        told = chat.with_structured_output(schema, method=method, include_raw=True).invoke("Add")
+        assert isinstance(told["parsing_error"], OutputParserException) and told["parsed"] is None
+        assert told["raw"].response_metadata["finish_reason"] == "length"
 
 
 def test_structured_output_that_cannot_be() -> None:
