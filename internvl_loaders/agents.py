@@ -172,7 +172,12 @@ class DocumentTools:
     def _pages(self, path: str, pages: str | None, images: str = "none") -> tuple[Page, ...]:
         """The pages, read or as they were read before; a document of nothing but failures raises."""
         file = self._allowed(path)
-        stat = file.stat()
+        try:
+            stat = file.stat()
+        except OSError as error:  # gone since it was found
+            raise DocumentNotFoundError(
+                "no such document", source=_printable(path), remedy=_REMEDY
+            ) from error
         key = (file, stat.st_mtime_ns, stat.st_size, pages, images)
         with self._lock:
             if key in self._kept:

@@ -151,6 +151,13 @@ def test_no_such_document_or_folder(folder: Path) -> None:
         DocumentTools([])
 
 
+def test_a_document_that_goes_while_it_is_looked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = DocumentTools(folder)
+    monkeypatch.setattr(tools, "_allowed", lambda path: folder / "gone.pdf")
+    with pytest.raises(DocumentNotFoundError, match="no such document"):
+        tools.read_page("gone.pdf", 1)
+
+
 def test_what_was_read_is_kept_until_the_file_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tools = DocumentTools(folder)
     tools.parse_document("a.pdf")
