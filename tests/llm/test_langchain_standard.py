@@ -105,6 +105,10 @@ class Model:
         }
 
     @property
+    def structured_output_kwargs(self) -> dict[str, Any]:
+        return {"repetition_penalty": 1.1}  # without, it repeats its words until `max_tokens`
+
+    @property
     def model_override_value(self) -> str:
         return str(built("tiny"))
 
