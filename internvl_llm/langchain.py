@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from internvl_llm.errors import MissingDependencyError, OptionError
@@ -27,7 +26,7 @@ except ImportError as error:
 from internvl_llm import __version__
 from internvl_llm.engine import Engine, Request, open_engine
 from internvl_llm.langchain_messages import to_messages
-from internvl_llm.langchain_options import OPTIONS, identity, named, profile, to_request, to_spec
+from internvl_llm.langchain_options import OPTIONS, identity, profile, settled, to_request, to_spec
 from internvl_llm.langchain_responses import PROVIDER, Chunks, to_result
 from internvl_llm.langchain_tools import (
     METHODS,
@@ -105,16 +104,7 @@ class ChatInternVL(BaseChatModel):
 
     def __init__(self, **fields: Any) -> None:
         known = {name for one, info in type(self).model_fields.items() for name in (one, info.alias) if name}
-        unknown = sorted(set(fields) - known - set(_REMOTE))
-        if unknown:
-            raise OptionError(
-                f"no such option: {', '.join(unknown)}", remedy="Options of the engine go into engine={...}"
-            )
-        engine = fields.get("engine")
-        if not fields.get("model"):
-            fields["model"] = named(engine)
-        if isinstance(fields["model"], Path):
-            fields["model"] = str(fields["model"])
+        fields = settled(fields, {*known, *_REMOTE})
         if isinstance(fields.get("stop"), str):
             fields["stop"] = [fields["stop"]]
         super().__init__(**{name: value for name, value in fields.items() if name not in _REMOTE})

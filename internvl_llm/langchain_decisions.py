@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from internvl_llm.errors import MissingDependencyError, OptionError
@@ -19,7 +18,7 @@ except ImportError as error:
     ) from error
 
 from internvl_llm.engine import Engine, Request, Result, Usage, open_engine
-from internvl_llm.langchain_options import named, to_spec
+from internvl_llm.langchain_options import settled, to_spec
 from internvl_llm.langchain_questions import Asked, answer, ask, wording
 from internvl_llm.langchain_responses import PROVIDER, usage
 from internvl_llm.langchain_state import Piece, pieces
@@ -80,16 +79,7 @@ class InternVLDecisions(BaseDecisionModel):
     media: Any = Field(default=None, exclude=True, repr=False, description="MediaOptions: limits, hosts.")
 
     def __init__(self, **fields: Any) -> None:
-        unknown = sorted(set(fields) - set(type(self).model_fields))
-        if unknown:
-            raise OptionError(
-                f"no such option: {', '.join(unknown)}", remedy="Options of the engine go into engine={...}"
-            )
-        if not fields.get("model"):
-            fields["model"] = named(fields.get("engine"))
-        if isinstance(fields["model"], Path):
-            fields["model"] = str(fields["model"])
-        super().__init__(**fields)
+        super().__init__(**settled(fields, type(self).model_fields))
         if not isinstance(self.engine, Engine):
             to_spec(self.engine, self.model, self.base_url)
         Request("-", page=self.page, **self._told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from internvl_llm.engine import Engine, EngineSpec, Request, Sampling
@@ -63,6 +63,16 @@ def to_spec(engine: Any, model: str, base_url: str | None) -> EngineSpec:
     if isinstance(spec.device_map, Mapping):
         return dataclasses.replace(spec, device_map=tuple(spec.device_map.items()))
     return spec
+
+
+def settled(fields: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """What a constructor is given, with the model named. Raises OptionError for what it does not know."""
+    unknown = sorted(set(fields) - set(known))
+    if unknown:
+        raise OptionError(
+            f"no such option: {', '.join(unknown)}", remedy="Options of the engine go into engine={...}"
+        )
+    return {**fields, "model": str(fields.get("model") or named(fields.get("engine")))}
 
 
 def identity(engine: Any, model: str, base_url: str | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _MARK = "INTERNVL_TEST_SESSION"
 
 
 def _workers() -> list[psutil.Process]:
-    """Workers that began in this session, whoever their parent is now."""
+    """Workers that began in this run of the tests, whoever their parent is now."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -27,7 +27,7 @@ def _workers() -> list[psutil.Process]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_orphans() -> Iterator[None]:
-    """After the last test no worker of this session is left."""
+    """After the last test no worker of this run is left."""
     os.environ[_MARK] = uuid4().hex
     yield
     deadline = time.monotonic() + LINGER + 5

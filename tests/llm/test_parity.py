@@ -77,6 +77,13 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
+async def alike(asked: Any, name: str, ask: Callable[[Any], Any]) -> None:
+    expected = await told(ask(getattr(asked, name)))
+    with blockbuster_ctx():
+        found = await told(ask(getattr(asked, f"a{name}")))
+    assert found == expected
+
+
 REQUEST = Request("Hello", Sampling(max_tokens=TOKENS))
 ENGINE: dict[str, Callable[[Any], Any]] = {
     "generate": lambda call: call([REQUEST] * 2),
@@ -86,11 +93,7 @@ ENGINE: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("name", ENGINE)
 async def test_of_the_engine(engine: Engine, name: str) -> None:
-    ask = ENGINE[name]
-    expected = await told(ask(getattr(engine, name)))
-    with blockbuster_ctx():
-        found = await told(ask(getattr(engine, f"a{name}")))
-    assert found == expected
+    await alike(engine, name, ENGINE[name])
 
 
 LANGCHAIN: dict[str, Callable[[Any], Any]] = {
@@ -108,11 +111,7 @@ def chat(engine: Engine) -> ChatInternVL:
 
 @pytest.mark.parametrize("name", LANGCHAIN)
 async def test_of_langchain(chat: ChatInternVL, name: str) -> None:
-    ask = LANGCHAIN[name]
-    expected = await told(ask(getattr(chat, name)))
-    with blockbuster_ctx():
-        found = await told(ask(getattr(chat, f"a{name}")))
-    assert found == expected
+    await alike(chat, name, LANGCHAIN[name])
 
 
 async def test_of_langchains_tools_and_schemas(chat: ChatInternVL) -> None:
@@ -154,11 +153,7 @@ LLAMA_INDEX: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("name", LLAMA_INDEX)
 async def test_of_llama_index(llm: InternVL, name: str) -> None:
-    ask = LLAMA_INDEX[name]
-    expected = await told(ask(getattr(llm, name)))
-    with blockbuster_ctx():
-        found = await told(ask(getattr(llm, f"a{name}")))
-    assert found == expected
+    await alike(llm, name, LLAMA_INDEX[name])
 
 
 @pytest.mark.parametrize(

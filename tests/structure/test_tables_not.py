@@ -176,9 +176,14 @@ def _stack(rng: random.Random) -> Content:
 @pytest.mark.parametrize("draw", [_dense, _scatter, _mesh, _strokes, _stack])
 def test_hostile_pages_cost_little(draw):
     content = draw(random.Random(1))
-    start = time.process_time()
-    find_tables(content)
-    assert time.process_time() - start < 5  # under half a second, with room for slow and busy machines
+
+    def seconds():
+        start = time.process_time()
+        find_tables(content)
+        return time.process_time() - start
+
+    # Under half a second, with room for slow machines; what else a busy one does is not its cost.
+    assert any(seconds() < 2 for _ in range(3))
 
 
 def test_more_words_than_a_page_holds_are_left_alone():
