@@ -14,10 +14,10 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from llama_index.core.llms import ChatMessage
 
 from internvl_llm import Engine, EngineSpec, Finish, Message, Request, Sampling, TextDelta, Usage
-from internvl_llm.engines.transformers import TransformersEngine
+from internvl_llm.engines.transformers.engine import TransformersEngine
 from internvl_llm.langchain import ChatInternVL
 from internvl_llm.llama_index import InternVL
-from tests.llm.scripted import ScriptedEngine
+from tests.kit.scripted import ScriptedEngine
 
 SYSTEM = "You are a helpful AI assistant."
 QUESTION = "Write a short story about a lighthouse."

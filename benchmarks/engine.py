@@ -14,9 +14,11 @@ from typing import Any
 import PIL.Image
 import torch
 
-from internvl_llm.engine import EngineSpec, Request, Sampling, TextDelta
-from internvl_llm.engines.transformers import TransformersEngine
+from internvl_llm.engine import EngineSpec
+from internvl_llm.engines.transformers.engine import TransformersEngine
+from internvl_llm.events import TextDelta
 from internvl_llm.messages import Image, Message
+from internvl_llm.request import Request, Sampling
 
 TOPICS = (
     *("the sea", "a lighthouse", "bread", "winter", "an old map", "bees", "a railway", "the moon"),

@@ -25,10 +25,10 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from internvl_loaders.options import Limits
+from internvl_llm.media.limits import Limits
+from internvl_llm.media.workers.pool import cores
 from internvl_loaders.sources import EXTENSIONS
-from internvl_loaders.workers import cores
-from tests.mutations import mutants
+from tests.kit.mutations import mutants
 
 STATUSES = frozenset({"ok", "retried", "fallback", "failed", "empty"})
 SLACK_SECONDS = 15.0
@@ -106,7 +106,7 @@ class Survey:
 
 
 def expected(read: Sequence[dict[str, Any]], pages: str | None) -> list[int]:
-    from internvl_loaders.options import select_pages
+    from internvl_llm.media.page_ranges import select_pages
 
     return list(select_pages(pages, read[0]["total"])) if read else [1]
 

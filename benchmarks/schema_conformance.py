@@ -21,8 +21,8 @@ import jsonschema
 from internvl_llm import Request, Sampling, open_engine
 from internvl_llm.errors import GrammarError
 from internvl_llm.grammar import JsonSchema
-from tests.checkpoints import built
-from tests.llm.schemas import schema
+from tests.kit.checkpoints import built
+from tests.kit.schemas import schema
 
 
 def suite(folder: Path) -> dict[str, dict[str, Any]]:

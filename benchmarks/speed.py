@@ -281,7 +281,7 @@ def _start_up(options: argparse.Namespace) -> dict[str, Any]:
         times = []
         for _ in range(max(3, options.rounds)):
             started = time.perf_counter()
-            command = [sys.executable, "-c", "from internvl_loaders.cli import app; app()", *arguments]
+            command = [sys.executable, "-c", "from internvl_loaders.cli.app import app; app()", *arguments]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             times.append(time.perf_counter() - started)
         found[name] = round(statistics.median(times), 3)

@@ -26,39 +26,35 @@ from internvl_llm.errors import (
 
 if TYPE_CHECKING:
     from internvl_llm.best_of import Consensus, InternVLCritic
-    from internvl_llm.engine import (
-        Capabilities,
-        Critic,
-        Engine,
-        EngineSpec,
+    from internvl_llm.engine import Capabilities, Engine, EngineSpec
+    from internvl_llm.engines.open import open_engine
+    from internvl_llm.events import (
         Event,
         Finish,
-        Request,
         Result,
         Sample,
-        Sampling,
         TextDelta,
         TokenLogprob,
         ToolCallDelta,
         Usage,
-        open_engine,
     )
     from internvl_llm.grounding import Grounded, boxes, image_boxes
-    from internvl_llm.media import MediaOptions
+    from internvl_llm.media.limits import MediaOptions
     from internvl_llm.messages import Combined, Document, Image, Message, Text, ToolCall, ToolResult, Video
+    from internvl_llm.request import Critic, Request, Sampling
     from internvl_llm.tools import Tool
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "best_of": ("Consensus", "InternVLCritic"),
-    "engine": (
-        *("Capabilities", "Critic", "Engine", "EngineSpec", "Event", "Finish", "Request", "Result", "Sample"),
-        *("Sampling", "TextDelta", "TokenLogprob", "ToolCallDelta", "Usage", "open_engine"),
-    ),
+    "engine": ("Capabilities", "Engine", "EngineSpec"),
+    "engines.open": ("open_engine",),
+    "events": ("Event", "Finish", "Result", "Sample", "TextDelta", "TokenLogprob", "ToolCallDelta", "Usage"),
     "grounding": ("Grounded", "boxes", "image_boxes"),
-    "media": ("MediaOptions",),
+    "media.limits": ("MediaOptions",),
     "messages": ("Combined", "Document", "Image", "Message", "Text", "ToolCall", "ToolResult", "Video"),
+    "request": ("Critic", "Request", "Sampling"),
     "tools": ("Tool",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from internvl_llm.engine import Engine, Request, Result, Sampling
+from internvl_llm.engine import Engine
 from internvl_llm.errors import EngineError, OptionError
-from internvl_llm.media import MediaOptions
+from internvl_llm.events import Result
+from internvl_llm.media.limits import MediaOptions
 from internvl_llm.messages import Message, Part, Text, ToolCall, ToolResult
+from internvl_llm.request import Request, Sampling
 
 _GOOD, _BAD = "+", "-"
 _TOLD = 20

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 from internvl_llm import __version__
 
 if TYPE_CHECKING:
+    from internvl_llm.media.limits import Limits
     from internvl_loaders.document import Block, Box, Cell, Document, Image, Page, Table, Word
     from internvl_loaders.errors import InternVLError, OptionError, PageError, SourceError
-    from internvl_loaders.options import Limits, ParseOptions
-    from internvl_loaders.pipeline import aparse, parse
+    from internvl_loaders.options import ParseOptions
+    from internvl_loaders.pipeline.run import aparse, parse
     from internvl_loaders.sources import FsspecFile, Named
 
 _HOMES = {
     "document": ("Block", "Box", "Cell", "Document", "Image", "Page", "Table", "Word"),
     "errors": ("InternVLError", "OptionError", "PageError", "SourceError"),
     "options": ("Limits", "ParseOptions"),
-    "pipeline": ("aparse", "parse"),
+    "pipeline.run": ("aparse", "parse"),
     "sources": ("FsspecFile", "Named"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -28,7 +28,7 @@ from internvl_loaders.errors import (
     SourceError,
 )
 from internvl_loaders.options import ParseOptions
-from internvl_loaders.pipeline import parse
+from internvl_loaders.pipeline.run import parse
 
 if TYPE_CHECKING:
     from internvl_llm.engine import Engine
@@ -144,8 +144,8 @@ class DocumentTools:
             raise OptionError(
                 "there is no model to look at pages", remedy="Give DocumentTools an engine, or use read_page"
             )
-        from internvl_llm.engine import Request
         from internvl_llm.messages import Image, Message
+        from internvl_llm.request import Request
 
         shown = _image(self._page(path, page, images="pages"), path)
         request = Request(Message.user(Image(shown.data), question), page=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
@@ -18,6 +16,8 @@ from pydantic import (
 )
 
 from internvl_llm.engine import Engine, EngineName
+from internvl_llm.media.limits import Limits
+from internvl_llm.media.page_ranges import page_ranges
 from internvl_loaders.errors import OptionError
 
 TranscriberName = Literal["auto", "text-layer", "rapidocr", "internvl"]
@@ -35,30 +35,6 @@ AnyEngine = Annotated[
     PlainValidator(_engine),
     PlainSerializer(lambda value: value if isinstance(value, str) else None, when_used="json"),
 ]
-
-
-class Limits(BaseModel):
-    """Bounds that hostile or broken input may not pass; every error names the one it met."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_bytes: int = Field(default=512 * 2**20, gt=0)
-    """Bytes of one document, downloaded or not."""
-    max_pages: int = Field(default=100_000, gt=0)
-    """Pages of one document."""
-    max_pixels: int = Field(default=40_000_000, gt=0)
-    """Pixels of one page image; a PDF page is drawn at a lower resolution to stay within it."""
-    max_image_pixels: int = Field(default=200_000_000, gt=0)
-    """Pixels an image file may declare before it is decoded."""
-    max_seconds: float = Field(default=120.0, gt=0)
-    """Seconds one page, or the opening of one document, may take; a model's answer is bounded by
-    `max_tokens` instead."""
-    max_memory: int = Field(default=4 * 2**30, ge=256 * 2**20)
-    """Bytes of data a worker process may hold (`RLIMIT_DATA`; enforced on Linux)."""
-    max_redirects: int = Field(default=5, ge=0)
-    max_download_seconds: float = Field(default=60.0, gt=0)
-    max_cache_bytes: int = Field(default=2 * 2**30, gt=0)
-    """Bytes of the page cache, beyond which the least recently used pages are dropped."""
 
 
 class ParseOptions(BaseModel):
@@ -120,27 +96,3 @@ class ParseOptions(BaseModel):
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             raise OptionError(f"option {name}: {first['msg']}") from error
-
-
-_RANGE = re.compile(r"(\d{0,9})\s*(-?)\s*(\d{0,9})")
-
-
-def page_ranges(text: str) -> list[tuple[int, int | None]]:
-    """`2-5,9,12-` as [(2, 5), (9, 9), (12, None)]; raises OptionError on anything else."""
-    ranges: list[tuple[int, int | None]] = []
-    for part in text.split(","):
-        match = _RANGE.fullmatch(part.strip())
-        if not match or not (match[1] or match[3]):
-            raise OptionError(f"not a page range: {part.strip()!r}", remedy="Write pages like 2-5,9 or 3-")
-        start = int(match[1]) if match[1] else 1
-        end = (int(match[3]) if match[3] else None) if match[2] else start
-        if start < 1 or (end is not None and end < start):
-            raise OptionError(f"not a page range: {part.strip()!r}", remedy="Pages count from 1, low to high")
-        ranges.append((start, end))
-    return ranges
-
-
-def select_pages(text: str | None, total: int) -> Iterator[int]:
-    """The 1-based pages of a document of `total` pages that `text` names, ascending, once each."""
-    ranges = page_ranges(text) if text else [(1, None)]
-    return (n for n in range(1, total + 1) if any(a <= n and (b is None or n <= b) for a, b in ranges))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from internvl_llm.media.limits import Limits
 from internvl_loaders.errors import (
     DocumentNotFoundError,
     OptionError,
@@ -19,7 +20,6 @@ from internvl_loaders.errors import (
     SourcePermissionError,
     limit_error,
 )
-from internvl_loaders.options import Limits
 
 EXTENSIONS = frozenset(
     {".pdf", ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
@@ -249,7 +249,7 @@ def _fsspec(file: FsspecFile, limits: Limits) -> Iterator[Source]:
 
 
 def _url(url: str, limits: Limits, allow_hosts: tuple[str, ...]) -> Source:
-    from internvl_loaders.fetch import fetch
+    from internvl_llm.media.fetch import fetch
 
     name = url.split("#", 1)[0]
     try:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from internvl_loaders.workers import LINGER
+from internvl_llm.media.workers.pool import LINGER
 
 _MARK = "INTERNVL_TEST_SESSION"
 
@@ -20,7 +20,9 @@ def _workers() -> list[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             ours = process.environ().get(_MARK) == os.environ[_MARK]
-            if ours and any("worker import" in told or "tests.faults" in told for told in process.cmdline()):
+            if ours and any(
+                name in told for told in process.cmdline() for name in ("worker import", "kit.faults")
+            ):
                 found.append(process)
     return found
 

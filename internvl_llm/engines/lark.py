@@ -7,13 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from internvl_llm.dialects import Format
 from internvl_llm.errors import GrammarError
 from internvl_llm.grammar import Choice, Exactly, Grammar, JsonObject, JsonSchema, Regex
+from internvl_llm.prompt.dialects import Format
 from internvl_llm.schema import ready
 
 if TYPE_CHECKING:
-    from internvl_llm.engine import Request
+    from internvl_llm.request import Request
     from internvl_llm.tools import Tool
 
 _LOOSE = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}

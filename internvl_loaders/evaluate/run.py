@@ -84,7 +84,7 @@ def select(entries: list[Entry], kinds: Collection[str], match: Collection[str])
 
 def parse_reader(options: ParseOptions) -> Reader:
     """A reader that runs `parse`; a document's own password goes before that of `options`."""
-    from internvl_loaders.pipeline import parse
+    from internvl_loaders.pipeline.run import parse
 
     def read(path: Path, password: str | None) -> DocumentReading:
         start = time.perf_counter()

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from internvl_llm.media.declared import Buffer, buffer, jpeg_scans, tiff_frames, webp_canvas
+from internvl_llm.media.pixels import scale_within, to_rgb
 from internvl_loaders.content import Content, Rect
 from internvl_loaders.errors import DamagedDocumentError, PageError, limit_error
-from internvl_loaders.readers.declared import Buffer, buffer, jpeg_scans, tiff_frames, webp_canvas
-from internvl_loaders.readers.pixels import scale_within, to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from internvl_loaders.errors import (
 from internvl_loaders.readers.pdf import PdfReader
 
 if TYPE_CHECKING:
-    from internvl_loaders.options import Limits
+    from internvl_llm.media.limits import Limits
     from internvl_loaders.readers.image import ImageReader
 
 _HEAD = 1024

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pypdfium2
 import pypdfium2.raw as c
 
+from internvl_llm.media.password import spellings, wrong_password
+from internvl_llm.media.pixels import scale_within
 from internvl_loaders.content import Content
 from internvl_loaders.readers.cover import hide_covered, may_cover
-from internvl_loaders.readers.password import spellings, wrong_password
 from internvl_loaders.readers.pdfium_graphics import Graphics, Matrix, painted
 from internvl_loaders.readers.pdfium_text import spans_of
-from internvl_loaders.readers.pixels import scale_within
 from internvl_loaders.readers.vector import MAX_DRAWINGS, figures_of
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pymupdf
 from pymupdf import mupdf
 
+from internvl_llm.media.password import spellings, wrong_password
+from internvl_llm.media.pixels import scale_within
 from internvl_loaders.content import Content, Rect
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
-from internvl_loaders.readers.password import spellings, wrong_password
-from internvl_loaders.readers.pixels import scale_within
 from internvl_loaders.readers.symbols import dingbat, has_codes, is_dingbats, unmapped
 from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, figures_of
 from internvl_loaders.readers.words import Glyph, Words, axis_of, style_of

@@ -18,7 +18,7 @@ from internvl_loaders.structure.rows import printed_lines
 from internvl_loaders.structure.sane import sane
 from internvl_loaders.structure.script import is_rtl
 from internvl_loaders.structure.strips import Item
-from internvl_loaders.structure.tables import FoundTable, find_tables
+from internvl_loaders.structure.tables.find import FoundTable, find_tables
 from internvl_loaders.structure.turned import direction_of, turned, turned_back
 
 Element = Draft | Figure | FoundTable

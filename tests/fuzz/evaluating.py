@@ -13,8 +13,8 @@ from internvl_loaders.evaluate import checks, fields, markup, metrics
 from internvl_loaders.evaluate.tables import TableCell, TableTree, read_tables
 from internvl_loaders.evaluate.teds import table_scores
 from internvl_loaders.evaluate.truth import Entry, TruthFile, load_truth
-from tests import documents
 from tests.fuzz.target import target
+from tests.kit import documents
 
 LONG_TEXTS = st.lists(
     documents.texts | st.sampled_from([" 1,136.00 ", "2018-03-04", "٣٤", "²", "½"]), max_size=20

@@ -17,11 +17,13 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from internvl_llm.media.limits import Limits
+from internvl_llm.media.page_ranges import page_ranges, select_pages
+from internvl_llm.media.workers.pool import read_frame, write_frame
+from internvl_loaders.cli.output import Names
 from internvl_loaders.errors import OptionError, SourceError
-from internvl_loaders.options import Limits, ParseOptions, page_ranges, select_pages
-from internvl_loaders.output import Names
+from internvl_loaders.options import ParseOptions
 from internvl_loaders.sources import Named, Source, is_document, is_single, output_name, resolve
-from internvl_loaders.workers import read_frame, write_frame
 from tests.fuzz.target import target
 
 LIMITS = Limits(max_bytes=1000, max_seconds=1, max_download_seconds=1)

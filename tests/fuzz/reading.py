@@ -12,9 +12,9 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from internvl_loaders.cache import PageCache
 from internvl_loaders.content import Content, Rect, Rule, Span
 from internvl_loaders.document import Page
+from internvl_loaders.pipeline.cache import PageCache
 from internvl_loaders.readers.turn import upright
 from internvl_loaders.structure import structure
 from internvl_loaders.structure.sane import sane

@@ -13,17 +13,17 @@ import html5lib
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from internvl_loaders import metadata
-from internvl_loaders.command import printable
+from internvl_loaders.cli.output import HtmlWriter, JsonWriter, TextWriter
+from internvl_loaders.cli.report import Report
+from internvl_loaders.cli.terminal import printable
 from internvl_loaders.document import Block, Cell, Document, Page, Table
-from internvl_loaders.output import HtmlWriter, JsonWriter, TextWriter
-from internvl_loaders.records import LoaderOptions, Record, Recorder
+from internvl_loaders.records import metadata
+from internvl_loaders.records.recorder import LoaderOptions, Record, Recorder
 from internvl_loaders.render.table import defused
-from internvl_loaders.report import Report
-from tests import documents
-from tests.documents import flat
 from tests.fuzz.target import target
-from tests.render import test_html, test_markdown
+from tests.internvl_loaders.render import test_html, test_markdown
+from tests.kit import documents
+from tests.kit.documents import flat
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 TEXTS = (

@@ -1,0 +1,141 @@
+"""Pages that workers have drawn, on their way through an engine: so many at once, in any order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from typing import Any, TypeAlias
+
+from internvl_llm.media.workers.picture import unpacked
+from internvl_loaders.document import Page
+from internvl_loaders.errors import InternVLError, PageError
+from internvl_loaders.pipeline.tasks import Tasks
+from internvl_loaders.transcribe.answer.blocks import blocks
+from internvl_loaders.transcribe.model.transcriber import Transcriber, Transcript
+
+Reply: TypeAlias = tuple[dict[str, Any], bytes]
+
+
+class Desk:
+    """Where one iteration's pages wait for the engine. Closing it cancels what is asked."""
+
+    def __init__(self, transcriber: Transcriber, in_flight: int, max_pixels: int) -> None:
+        self.transcriber = transcriber
+        self.max_pixels = max_pixels
+        self._room = asyncio.Semaphore(in_flight)
+        self._tasks = Tasks("internvl-desk")
+
+    def close(self) -> None:
+        self._tasks.close()
+
+    def take(
+        self,
+        shown: Future[Reply],
+        again: Callable[[], Future[Reply]],
+        keep: Callable[[Reply], None] | None,
+    ) -> Future[Reply]:
+        """The page once read, by the engine where `shown` brought a picture.
+
+        `again` has a worker read the page without a model; `keep` sees the reply before anybody else.
+        """
+        final: Future[Reply] = Future()
+
+        def settle(done: Future[Reply]) -> None:
+            if done.cancelled() or done.exception() is not None:
+                final.set_exception(CancelledError() if done.cancelled() else done.exception())
+                return
+            reply = done.result()
+            if keep is not None and "error" not in reply[0]:
+                keep(reply)
+            final.set_result(reply)
+
+        def look(done: Future[Reply]) -> None:
+            if done.cancelled() or done.exception() is not None or "picture" not in done.result()[0]:
+                settle(done)
+            else:
+                reply = done.result()
+                self._tasks.run(lambda: self._read(reply, again)).add_done_callback(settle)
+
+        shown.add_done_callback(look)
+        return final
+
+    async def _read(self, reply: Reply, again: Callable[[], Future[Reply]]) -> Reply:
+        head, payload = reply
+        async with self._room:
+            page, image = self._opened(head, payload)
+            started = time.perf_counter()
+            try:
+                transcript = await self.transcriber.transcribe(image)
+            except InternVLError as error:
+                if error is self.transcriber.failure and not self.transcriber.choice.asked:
+                    transcript = Transcript("", 0, "none", (f"no engine: {error.message}",))
+                else:
+                    raise
+            except Exception as error:  # an engine may fail in any way; it costs this page
+                raise PageError(f"the engine failed ({type(error).__name__}: {error})") from error
+            spent = round(time.perf_counter() - started, 4)
+        timings = dict(page.timings) | {"engine": spent}
+        timings["total"] = round(timings.get("total", 0.0) + spent, 4)
+        page = page.model_copy(update={"timings": timings})
+        if transcript.outcome != "none":
+            page = _written(page, transcript)
+        else:
+            page = await self._fallen_back(page, transcript, again)
+        return {"attempts": head.get("attempts", 1)}, page.model_dump_json().encode()
+
+    def _opened(self, head: dict[str, Any], payload: bytes) -> tuple[Page, Any]:
+        """A page and an image, or PageError: a document may have taken over the worker that sends them."""
+        size = head.get("page")
+        if not isinstance(size, int):
+            raise PageError("what came back from drawing it is no page")
+        try:
+            page = Page.model_validate_json(payload[:size])
+        except ValueError as error:
+            raise PageError("what came back from drawing it is no page") from error
+        return page, unpacked(head["picture"], payload[size:], self.max_pixels)
+
+    async def _fallen_back(
+        self, page: Page, transcript: Transcript, again: Callable[[], Future[Reply]]
+    ) -> Page:
+        head, payload = await asyncio.wrap_future(again())
+        reasons = list(transcript.reasons)
+        failure = str(head["error"].get("message")) if "error" in head else ""
+        if failure and not transcript.text.strip():
+            raise PageError("; ".join([*reasons, f"rapidocr: {failure}"]))
+        read = None if failure else Page.model_validate_json(payload)
+        seen = read is not None and any(block.text.strip() for block in read.blocks)
+        if read is None or (transcript.text.strip() and not seen):
+            told = f"rapidocr could not stand in ({failure or 'it sees nothing'})"
+            return _written(page, transcript, f"{told}; this is what the model began with")
+        timings = dict(page.timings)
+        for stage, seconds in read.timings.items():
+            timings[stage] = round(timings.get(stage, 0.0) + seconds, 4)
+        return read.model_copy(
+            update={
+                "status": "empty" if read.status == "empty" else "fallback",
+                "reason": _joined(page.reason, *reasons, f"read by {read.method or 'rapidocr'}", read.reason),
+                "attempts": transcript.attempts + read.attempts,
+                "timings": timings,
+            }
+        )
+
+
+def _written(page: Page, transcript: Transcript, *more: str) -> Page:
+    found = tuple(blocks(transcript.text))
+    status = page.status if page.status == "fallback" else "retried" if transcript.attempts > 1 else "ok"
+    if transcript.outcome != "whole":
+        status = "fallback"  # something is missing, as of a file that is cut off
+    return page.model_copy(
+        update={
+            "blocks": found,
+            "status": status,
+            "reason": _joined(page.reason, *transcript.reasons, *more),
+            "attempts": transcript.attempts,
+        }
+    )
+
+
+def _joined(*reasons: str) -> str:
+    return "; ".join(filter(None, reasons))

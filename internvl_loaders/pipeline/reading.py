@@ -1,0 +1,287 @@
+"""One open document, read page by page: text layer where it is sound, OCR where it is not."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from internvl_llm.media.pixels import scale_within
+from internvl_llm.media.workers.picture import is_blank
+from internvl_loaders.content import Content
+from internvl_loaders.document import Block, Image, Page, Status
+from internvl_loaders.errors import PageError
+from internvl_loaders.options import ParseOptions
+from internvl_loaders.readers.open import open_document
+from internvl_loaders.readers.turn import upright
+from internvl_loaders.structure import structure
+from internvl_loaders.structure.sane import sane
+from internvl_loaders.transcribe.text_layer import judge, visible
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from internvl_loaders.transcribe import ImageTranscriber, Reading
+
+_LEAST_PICTURE_CONFIDENCE = 0.7
+"""Of what OCR sees in a picture; photographs give a few letters below it."""
+
+_PIXELS_PER_TILE = 4 * 448**2
+"""Of an image for a model: twice what its tiles show in both directions, so that scaling costs nothing."""
+
+KEPT_CONTENTS = 6
+"""Page contents a document keeps, so that a page's neighbours are not extracted again."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What reading a page has found so far."""
+
+    status: Status = "ok"
+    reasons: list[str] = field(default_factory=list)
+    method: str = ""
+    attempts: int = 1
+    confidence: float | None = None
+    rotation: int = 0
+    skew: float = 0.0
+    blocks: list[Block] = field(default_factory=list)
+    size: tuple[float, float] = (0.0, 0.0)
+    image: PIL.Image.Image | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def says_something(self) -> bool:
+        return any(block.text.strip() for block in self.blocks)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.timings[stage] = round(self.timings.get(stage, 0.0) + spent, 4)
+
+
+class OpenDocument:
+    """A document opened once a worker; reading a page does not depend on pages read before."""
+
+    def __init__(self, document: Path | bytes, name: str, options: ParseOptions) -> None:
+        self.options = options
+        self.reader = open_document(document, name=name, password=options.password, limits=options.limits)
+        self._contents: OrderedDict[int, Content] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def close(self) -> None:
+        self.reader.close()
+
+    def read(self, number: int, threads: int) -> Page:
+        """Page `number` (1-based), OCR on so many threads. Raises PageError, or what a reader raises."""
+        index = number - 1
+        draft = _Draft(size=self.reader.size(index))
+        choice = self.options.transcriber
+        with draft.timed("content"):
+            verdict = judge(self._content(index))
+        if choice == "text-layer" or (choice == "auto" and verdict.sound):
+            self._read_text_layer(draft, index, painted_only=verdict.sound)
+            if not verdict.sound and verdict.kind != "empty":
+                if not draft.says_something:
+                    raise PageError(verdict.reason, remedy="Read it with transcriber auto or rapidocr")
+                draft.reasons.append(verdict.reason)
+            elif choice == "auto":
+                self._read_pictures(draft, index, threads)
+        elif verdict.kind == "empty":
+            draft.reasons.append(verdict.reason)
+        else:
+            self._read_image(draft, index, threads)
+            if choice == "auto" and not draft.says_something and self._content(index).spans:
+                self._read_text_layer(draft, index, painted_only=False)
+                draft.status, draft.attempts = "fallback", 2
+                draft.reasons.append(
+                    f"nothing seen on the page image; its text layer is used ({verdict.reason})"
+                )
+        return self._page(draft, index)
+
+    def show(self, number: int, threads: int) -> tuple[Page, PIL.Image.Image | None]:
+        """Page `number` as `read` gives it where no model is needed: its text layer will do, or it is blank.
+
+        Else what is known of it so far, and its image, turned upright, for a model to transcribe.
+        """
+        index = number - 1
+        verdict = judge(self._content(index))
+        if verdict.kind == "empty" or (self.options.transcriber == "auto" and verdict.sound):
+            return self.read(number, threads), None
+        draft = _Draft(size=self.reader.size(index))
+        image = self._rendered(draft, index)
+        if is_blank(image):
+            draft.reasons.append("nothing is on the page image")
+            return self._page(draft, index), None
+        draft.method = "internvl"
+        with draft.timed("orient"):
+            if verdict.sound:
+                _, draft.rotation = upright(visible(self._content(index)))
+                image = image.rotate(draft.rotation, expand=True) if draft.rotation else image
+            else:
+                image, draft.rotation = _transcriber(threads).upright(image)
+        draft.image = image
+        if draft.rotation % 180:
+            draft.size = draft.size[1], draft.size[0]
+        most = _PIXELS_PER_TILE * self.options.max_tiles
+        scale = scale_within(image.width, image.height, 1.0, most)
+        if scale < 1:
+            wanted = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
+            image = image.resize(wanted, reducing_gap=2.0)
+        return self._page(draft, index), image
+
+    def _page(self, draft: _Draft, index: int) -> Page:
+        notes = self.reader.notes(index)
+        if notes and draft.status == "ok":
+            draft.status = "fallback"
+        draft.reasons.extend(notes)
+        if not draft.blocks and draft.status != "fallback":
+            draft.status = "empty"
+        width, height = draft.size
+        return Page(
+            source="",
+            number=index + 1,
+            label=self.reader.label(index),
+            width=round(width, 2),
+            height=round(height, 2),
+            rotation=draft.rotation,
+            skew=round(draft.skew, 2),
+            status=draft.status,
+            reason="; ".join(draft.reasons),
+            method=draft.method,
+            attempts=draft.attempts,
+            confidence=None if draft.confidence is None else round(draft.confidence, 4),
+            timings=draft.timings,
+            blocks=tuple(self._with_crops(draft, index)),
+            image=self._page_image(draft, index),
+        )
+
+    def _content(self, index: int) -> Content:
+        if index not in self._contents:
+            self._contents[index] = sane(self.reader.content(index))
+        self._contents.move_to_end(index)
+        while len(self._contents) > KEPT_CONTENTS:
+            self._contents.popitem(last=False)
+        return self._contents[index]
+
+    def _neighbours(self, index: int) -> list[Content]:
+        found = []
+        for near in (index - 1, index + 1):
+            if 0 <= near < len(self.reader):
+                try:
+                    found.append(self._content(near))
+                except Exception:  # a broken neighbour has a status of its own; this page does without
+                    continue
+        return found
+
+    def _read_text_layer(self, draft: _Draft, index: int, *, painted_only: bool) -> None:
+        draft.method = "text-layer"
+        content = self._content(index)
+        content, draft.rotation = upright(visible(content) if painted_only else content)
+        draft.size = (content.width, content.height)
+        with draft.timed("structure"):
+            draft.blocks = structure(content, words=self.options.words, neighbours=self._neighbours(index))
+
+    def _read_pictures(self, draft: _Draft, index: int, threads: int) -> None:
+        """Text inside a born-digital page's pictures is text of the page: the figure's."""
+        told = 0
+        for place, block in enumerate(draft.blocks):
+            if block.type != "figure" or block.text or not _may_hold_text(block, draft.size):
+                continue
+            if any(_lies_on(other, block) for other in draft.blocks):
+                continue  # a background: what is seen on it is in the text layer
+            crop = self._crop(draft, index, block)
+            with draft.timed("ocr"):
+                reading = _transcriber(threads).read(crop, crop.width / (_width(block) * draft.size[0]) * 72)
+            if reading.confidence is not None and reading.confidence >= _LEAST_PICTURE_CONFIDENCE:
+                text = "\n".join(found.text for found in structure(reading.content) if found.text)
+                update = {"text": text, "confidence": round(reading.confidence, 4)}
+                draft.blocks[place] = block.model_copy(update=update)
+                told += 1
+        if told:
+            draft.reasons.append(f"the text in {told} picture{'s' * (told > 1)} was read by rapidocr")
+
+    def _read_image(self, draft: _Draft, index: int, threads: int) -> None:
+        draft.method = "rapidocr"
+        image = self._rendered(draft, index)
+        with draft.timed("ocr"):
+            reading: Reading = _transcriber(threads).read(image, image.width / draft.size[0] * 72)
+        draft.timings |= reading.timings
+        draft.rotation, draft.skew = reading.rotation, reading.skew
+        draft.confidence = reading.confidence
+        draft.size = (reading.content.width, reading.content.height)
+        draft.image = reading.image or image
+        with draft.timed("structure"):
+            draft.blocks = structure(reading.content, words=self.options.words)
+        if not draft.says_something and self._content(index).figures and is_blank(image):
+            draft.reasons.append("nothing shows where it has pictures: they are blank, or cannot be decoded")
+
+    def _rendered(self, draft: _Draft, index: int) -> PIL.Image.Image:
+        if draft.image is None:
+            with draft.timed("render"):
+                image = self.reader.render(index, self.options.dpi, self.options.limits.max_pixels)
+                draft.image = image.rotate(draft.rotation, expand=True) if draft.rotation else image
+        return draft.image
+
+    def _with_crops(self, draft: _Draft, index: int) -> Iterator[Block]:
+        wanted = self.options.images in {"figures", "all"}
+        for block in draft.blocks:
+            if wanted and block.type == "figure" and block.box is not None:
+                image = _encoded(self._crop(draft, index, block))
+                yield block.model_copy(update={"image": image})
+            else:
+                yield block
+
+    def _crop(self, draft: _Draft, index: int, block: Block) -> PIL.Image.Image:
+        page, box = self._rendered(draft, index), block.box
+        assert box is not None
+        left, top = int(box.x0 * page.width), int(box.y0 * page.height)
+        right, bottom = int(box.x1 * page.width) + 1, int(box.y1 * page.height) + 1
+        return page.crop((left, top, min(right, page.width), min(bottom, page.height)))
+
+    def _page_image(self, draft: _Draft, index: int) -> Image | None:
+        if self.options.images not in {"pages", "all"}:
+            return None
+        return _encoded(self._rendered(draft, index))
+
+
+def _width(block: Block) -> float:
+    return block.box.x1 - block.box.x0 if block.box is not None else 0.0
+
+
+def _may_hold_text(block: Block, size: tuple[float, float]) -> bool:
+    """Whether a figure is large enough (in points) for a line of small print."""
+    if block.box is None:
+        return False
+    return _width(block) * size[0] >= 40 and (block.box.y1 - block.box.y0) * size[1] >= 8
+
+
+def _lies_on(block: Block, figure: Block) -> bool:
+    if block is figure or not block.text or block.box is None or figure.box is None:
+        return False
+    x, y = (block.box.x0 + block.box.x1) / 2, (block.box.y0 + block.box.y1) / 2
+    return figure.box.x0 <= x <= figure.box.x1 and figure.box.y0 <= y <= figure.box.y1
+
+
+def _encoded(image: PIL.Image.Image) -> Image:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return Image(data=out.getvalue(), width=image.width, height=image.height)
+
+
+@cache
+def _transcriber(threads: int) -> ImageTranscriber:
+    from internvl_loaders.transcribe.ocr.rapidocr import RapidOCRTranscriber
+
+    return RapidOCRTranscriber(threads)

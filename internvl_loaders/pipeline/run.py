@@ -1,0 +1,344 @@
+"""`parse` and `aparse`: pages in order, while later ones are being worked on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from internvl_llm.media.page_ranges import select_pages
+from internvl_llm.media.workers.pool import STRETCH, Job, Reply, Session, cores, shared_pool
+from internvl_loaders import errors
+from internvl_loaders.document import Page
+from internvl_loaders.errors import InternVLError, PageError, PageRangeError
+from internvl_loaders.options import ParseOptions
+from internvl_loaders.pipeline.cache import PageCache, page_key, shared_cache
+from internvl_loaders.sources import Source, is_single, resolve
+
+if TYPE_CHECKING:
+    from internvl_loaders.pipeline.desk import Desk
+
+log = logging.getLogger("internvl_loaders")
+
+_serial = itertools.count()
+
+
+def parse(source: Any, options: ParseOptions | None = None, **changes: object) -> Generator[Page, None, None]:
+    """The pages of every document behind `source`, in order.
+
+    `source` is a path, bytes, a binary stream, a PIL image, a LangChain `Blob`, an http(s) URL, a
+    directory (recursive), a glob, an fsspec file, or a list of these; `changes` are fields of
+    ParseOptions. A page that cannot be read comes with status `failed` and a reason; a document
+    that cannot be opened comes as such a page numbered 0. `on_error` changes that. Wrong options
+    raise OptionError at once; an engine that was asked for and cannot be opened raises its EngineError
+    from the iterator, when the first page needs it.
+
+    Closing the iterator ends the work on it.
+    """
+    return _Run(source, ParseOptions.of(options, **changes)).pages()
+
+
+async def aparse(
+    source: Any, options: ParseOptions | None = None, **changes: object
+) -> AsyncGenerator[Page, None]:
+    """`parse` for asyncio: the event loop is never blocked, and every iteration has its own thread.
+
+    Cancelling the task ends the work; so does `aclose()` (use `contextlib.aclosing` to break out).
+    """
+    checked = ParseOptions.of(options, **changes)
+    loop = asyncio.get_running_loop()
+    thread = ThreadPoolExecutor(1, thread_name_prefix="internvl-aparse")
+    try:
+        run = await loop.run_in_executor(thread, _Run, source, checked)
+        pages = run.pages()
+        try:
+            while (page := await loop.run_in_executor(thread, next, pages, None)) is not None:
+                yield page
+        finally:
+            run.cancel()
+            thread.submit(pages.close)
+    finally:
+        thread.shutdown(wait=False)
+
+
+def sourced_pages(source: Any, options: ParseOptions) -> Generator[tuple[Source, Page], None, None]:
+    """`parse`, each page with the Source it is of: tells apart documents of the same name."""
+    return _Run(source, ParseOptions.of(options)).sourced_pages()
+
+
+@dataclass(slots=True)
+class _Opening:
+    """A document on its way: `future` gives its page count and content hash."""
+
+    source: Source
+    key: str
+    future: Future[Reply]
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A page on its way, in its place in the order."""
+
+    source: Source
+    number: int
+    total: int
+    sha256: str
+    future: Future[Reply]
+
+
+class _Run:
+    """One iteration: sources are fetched, documents opened and pages read ahead, all bounded."""
+
+    def __init__(self, source: Any, options: ParseOptions) -> None:
+        self.options = options
+        jobs = options.jobs or cores()
+        self.threads_alone = cores()
+        self.desk, self.engine_settings = _desk(options)
+        self.ahead = STRETCH * jobs + 2 + (options.in_flight if self.desk is not None else 0)
+        self.opening_ahead = jobs + 1
+        self.alone = is_single(source)
+        self.session = Session(shared_pool(jobs))
+        self.stop: Future[None] = Future()
+        self.sources = resolve(source, options.limits, options.allow_hosts)
+        self.fetching: Future[Source | None] | None = None
+        self.opening: deque[_Opening] = deque()
+        self.reading: Iterator[_Slot] | None = None
+        self.window: deque[_Slot] = deque()
+        self.job_options = options.model_dump(mode="json", exclude={"allow_hosts", "cache_dir", "engine"})
+        self.cache: PageCache | None = None
+        if options.cache_dir is not None:
+            self.cache = shared_cache(options.cache_dir, options.limits.max_cache_bytes)
+
+    def cancel(self) -> None:
+        """End all work; callable from any thread, and again."""
+        self.stop.cancel()
+        if self.desk is not None:
+            self.desk.close()
+        self.session.close()
+
+    def pages(self) -> Generator[Page, None, None]:
+        with closing(self.sourced_pages()) as sourced:
+            for _, page in sourced:
+                yield page
+
+    def sourced_pages(self) -> Generator[tuple[Source, Page], None, None]:
+        """The pages, each with the source it is of."""
+        fetcher = ThreadPoolExecutor(1, thread_name_prefix="internvl-sources")
+        try:
+            self.fetching = fetcher.submit(self._next_source)
+            while not self.stop.done():
+                self._top_up(fetcher)
+                if self.window and self.window[0].future.done():
+                    slot = self.window.popleft()
+                    page = self._settle(slot)
+                    if page is not None:
+                        yield slot.source, page
+                    continue
+                pending: list[Future[Any]] = [slot.future for slot in itertools.islice(self.window, 1)]
+                if len(self.window) < self.ahead:
+                    pending += [opening.future for opening in itertools.islice(self.opening, 1)]
+                if self.fetching is not None and len(self.opening) < self.opening_ahead:
+                    pending.append(self.fetching)
+                if not pending:
+                    return
+                wait([*pending, self.stop], return_when=FIRST_COMPLETED)
+        except CancelledError:
+            return  # cancelled from outside: there is nobody to yield to
+        finally:
+            self.cancel()
+            fetcher.shutdown(wait=False, cancel_futures=True)
+
+    def _next_source(self) -> Source | None:
+        return next(self.sources, None)
+
+    def _top_up(self, fetcher: ThreadPoolExecutor) -> None:
+        """Start whatever can be started without waiting, up to the bounds."""
+        while self.fetching is not None and self.fetching.done() and len(self.opening) < self.opening_ahead:
+            source = self.fetching.result()
+            self.fetching = None
+            if source is not None:
+                self.opening.append(self._open(source))
+                self.fetching = fetcher.submit(self._next_source)
+        while len(self.window) < self.ahead:
+            if self.reading is None:
+                if not (self.opening and self.opening[0].future.done()):
+                    return
+                self.reading = self._slots(self.opening.popleft())
+            slot = next(self.reading, None)
+            if slot is None:
+                self.reading = None
+            else:
+                self.window.append(slot)
+
+    def _open(self, source: Source) -> _Opening:
+        key = f"{os.getpid()}-{next(_serial)}"
+        future: Future[Reply]
+        if source.error is not None:
+            future = Future()
+            future.set_exception(source.error)
+        else:
+            future = self._submit(source, key, {"op": "open"}, urgent=True)
+        return _Opening(source, key, future)
+
+    def _slots(self, opening: _Opening) -> Iterator[_Slot]:
+        """The pages of an opened document, each submitted when it is asked for."""
+        source = opening.source
+        try:
+            with _understood():
+                head, _ = _unwrap(opening.future)
+                total, sha256 = int(head["pages"]), str(head["sha256"])
+            numbers = select_pages(self.options.pages, total)
+            first = next(numbers, None)
+            if first is None:
+                raise PageRangeError(
+                    f"has {total} page{'s' if total != 1 else ''}, none of them in {self.options.pages}",
+                    source=source.name,
+                    remedy="Give pages it has",
+                )
+        except InternVLError as error:
+            future: Future[Reply] = Future()
+            future.set_exception(error)
+            yield _Slot(source, 0, 0, "", future)
+            return
+        threads = self.threads_alone if self.alone and total == 1 else 1
+        for number in itertools.chain([first], numbers):
+            future = self._page(opening, sha256, number, total, threads)
+            yield _Slot(source, number, total, sha256, future)
+
+    def _page(self, opening: _Opening, sha256: str, number: int, total: int, threads: int) -> Future[Reply]:
+        request = {"op": "page", "page": number, "threads": threads}
+        keep: Callable[[Reply], None] | None = None
+        if self.cache is not None:
+            cache, key = self.cache, page_key(sha256, number, self._settings())
+            if (known := cache.get(key)) is not None:
+                future: Future[Reply] = Future()
+                future.set_result(({}, known))
+                return future
+
+            def keep(reply: Reply) -> None:
+                if "error" not in reply[0]:
+                    cache.put(key, reply[1])
+
+        source, document = opening.source, opening.key
+        if self.desk is None:
+            return self._submit(source, document, request, keep=keep)
+        shown = self._submit(source, document, request | {"op": "show"})
+        return self.desk.take(shown, lambda: self._submit(source, document, request), keep)
+
+    def _settings(self) -> dict[str, Any]:
+        """What a page's result depends on, besides its document."""
+        settings = self.options.model_dump(mode="json", include={"transcriber", "dpi", "words", "images"})
+        return settings | {"max_pixels": self.options.limits.max_pixels, "engine": self.engine_settings}
+
+    def _submit(
+        self,
+        source: Source,
+        key: str,
+        request: dict[str, Any],
+        *,
+        keep: Callable[[Reply], None] | None = None,
+        urgent: bool = False,
+    ) -> Future[Reply]:
+        path = None if source.path is None else os.path.abspath(source.path)
+        head = request | {"name": source.name, "path": path, "options": self.job_options}
+        job = Job(head, key, source.data, self.options.limits.max_seconds, urgent, keep)
+        return self.session.submit(job)
+
+    def _settle(self, slot: _Slot) -> Page | None:
+        """The page, its placeholder, or nothing if it is to be skipped; raises if it is to be raised."""
+        try:
+            with _understood():
+                head, payload = _unwrap(slot.future)
+                page = Page.model_validate_json(payload)
+            place: dict[str, object] = {
+                "source": slot.source.name,
+                "document_id": slot.sha256[:16],
+                "number": slot.number,
+                "total_pages": slot.total,
+            }
+            return page.model_copy(update=place | _retries(page, head.get("attempts", 1) - 1))
+        except InternVLError as error:
+            if self.desk is not None and error is self.desk.transcriber.failure:
+                raise  # the engine that was asked for is not there: no page's fault
+            error.source = slot.source.name
+            policy = self.options.on_error
+            if slot.number:
+                error.page = slot.number
+            elif policy is None and self.alone:
+                policy = "raise"
+            if policy == "raise":
+                raise
+            if policy == "skip":
+                log.warning("%s", error)
+                return None
+            return Page(
+                source=slot.source.name,
+                document_id=slot.sha256[:16],
+                number=slot.number,
+                label=str(slot.number or ""),
+                total_pages=slot.total,
+                status="failed",
+                reason=error.explanation,
+                attempts=_attempts(slot.future),
+            )
+
+
+def _desk(options: ParseOptions) -> tuple[Desk | None, dict[str, Any] | None]:
+    """The way to the engine that pages may need, and what its transcriptions depend on; a line of log says
+    which. Raises OptionError or CheckpointError."""
+    from internvl_loaders.transcribe.model.choice import choose
+
+    choice, told = choose(options)
+    log.info("%s", told)
+    if choice is None:
+        return None, None
+    from internvl_loaders.pipeline.desk import Desk
+    from internvl_loaders.transcribe.model.transcriber import Transcriber
+
+    transcriber = Transcriber(choice, options)
+    return Desk(transcriber, options.in_flight, options.limits.max_pixels), transcriber.settings()
+
+
+def _retries(page: Page, retries: int) -> dict[str, object]:
+    """What a page says of the workers that died before one could read it."""
+    if not retries:
+        return {}
+    told = "the process that was to read it died; a fresh one read it"
+    return {
+        "attempts": page.attempts + retries,
+        "status": "retried" if page.status == "ok" else page.status,
+        "reason": "; ".join(filter(None, [page.reason, told])),
+    }
+
+
+def _attempts(future: Future[Reply]) -> int:
+    return 1 if future.exception() else future.result()[0].get("attempts", 1)
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """A worker that a document has taken over, or a tampered cache, may answer anything."""
+    try:
+        yield
+    except InternVLError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise PageError("what came back from reading it is no page") from error
+
+
+def _unwrap(future: Future[Reply]) -> Reply:
+    head, payload = future.result()
+    if "error" not in head:
+        return head, payload
+    told = head["error"]
+    kind = getattr(errors, told["type"], PageError)
+    if head.get("traceback"):
+        log.debug("%s", head["traceback"])
+    raise kind(str(told["message"]), source=told["source"], page=told["page"], remedy=told["remedy"])

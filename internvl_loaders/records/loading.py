@@ -1,0 +1,88 @@
+"""Sources to records, streaming: the running half of both framework adapters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+from uuid import uuid4
+
+from internvl_llm.engine import Engine, EngineName
+from internvl_llm.media.limits import Limits
+from internvl_loaders.document import Image
+from internvl_loaders.errors import MissingDependencyError
+from internvl_loaders.options import OnError, TranscriberName
+from internvl_loaders.pipeline.run import aparse, parse
+from internvl_loaders.records.recorder import LoaderOptions, Mode, Record, Recorder, TableFormat
+
+
+class LoaderChanges(TypedDict, total=False):
+    """The fields of LoaderOptions as keywords."""
+
+    mode: Mode
+    on_error: OnError
+    table_format: TableFormat
+    headers_footers: bool
+    page_separator: str
+    image_dir: str | Path | None
+    transcriber: TranscriberName
+    engine: EngineName | Engine | None
+    model: str | None
+    base_url: str | None
+    max_tokens: int
+    max_tiles: int
+    best_of: int
+    in_flight: int
+    pages: str | None
+    password: str | None
+    dpi: int
+    jobs: int | None
+    words: bool
+    images: Literal["none", "figures", "pages", "all"]
+    cache_dir: str | Path | None
+    allow_hosts: tuple[str, ...]
+    limits: Limits
+
+
+def load(source: Any, options: LoaderOptions) -> Generator[Record, None, None]:
+    """Records as pages become ready; closing the iterator ends the work."""
+    recorder = Recorder(options)
+    with closing(parse(source, options.parsing())) as pages:
+        for page in pages:
+            yield from recorder.add(page)
+    yield from recorder.finish()
+
+
+async def aload(source: Any, options: LoaderOptions) -> AsyncGenerator[Record, None]:
+    """`load` for asyncio: parsing, rendering and writing images happen off the event loop."""
+    recorder = Recorder(options)
+    async with aclosing(aparse(source, options.parsing())) as pages:
+        async for page in pages:
+            for record in await asyncio.to_thread(recorder.add, page):
+                yield record
+    for record in recorder.finish():
+        yield record
+
+
+def store_image(image: Image, folder: Path) -> str:
+    """Write the image into `folder` unless it is there; the path, named by the content."""
+    suffix = image.mime_type.rpartition("/")[2]
+    path = folder / f"{sha256(image.data).hexdigest()[:32]}.{suffix}"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{uuid4().hex}")
+        try:
+            part.write_bytes(image.data)
+            part.replace(path)  # whole or not at all, whoever else writes it
+        finally:
+            part.unlink(missing_ok=True)
+    return str(path)
+
+
+def missing(framework: str, extra: str) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"{framework} is not installed", remedy=f"Run pip install 'internvl-documents[{extra}]'"
+    )

@@ -1,0 +1,238 @@
+"""Pages to records (text, id, metadata), the common ground of both framework adapters; pure."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import field_validator
+
+from internvl_llm.engine import Engine
+from internvl_loaders.document import Block, Image, Page
+from internvl_loaders.errors import PageError, SourceError
+from internvl_loaders.options import OnError, ParseOptions
+from internvl_loaders.records.metadata import (
+    CONTEXT_CHARS,
+    TITLE_CHARS,
+    Metadata,
+    clipped,
+    document_metadata,
+    element_metadata,
+    page_metadata,
+)
+
+log = logging.getLogger("internvl_loaders")
+
+Mode = Literal["page", "document", "element", "table"]
+TableFormat = Literal["auto", "markdown", "html"]
+
+TEXT_OPTIONS = (
+    *("transcriber", "engine", "model", "max_tokens", "max_tiles", "best_of", "dpi"),
+    *("mode", "table_format", "headers_footers"),
+)
+"""The options that change what a record says, hence its id; `pages` and the separator do so for
+whole documents only."""
+
+
+class LoaderOptions(ParseOptions):
+    """ParseOptions and what becomes of the pages."""
+
+    mode: Mode = "page"
+    """A record for each page (empty ones too), document, element (a block that says or shows something)
+    or table."""
+    on_error: OnError = "raise"
+    """What a failed page does: `raise` its error, `skip` it with a logged warning, or stand as a
+    `placeholder`: an empty text with status `failed` and a reason. A whole document that lacks
+    some pages has status `partial`, and names them in its reason."""
+    table_format: TableFormat = "auto"
+    """How tables stand in the text: as GitHub-flavoured `markdown`, which repeats what spans, as `html`,
+    or `auto`: markdown unless cells span."""
+    headers_footers: bool = True
+    """Keep running headers and footers."""
+    page_separator: str = "\n\n"
+    """Between the pages of a document in mode `document`."""
+    image_dir: Path | None = None
+    """A folder for kept images, each written once and named by its content."""
+
+    @field_validator("on_error", mode="before")
+    @classmethod
+    def _default(cls, value: object) -> object:
+        return "raise" if value is None else value
+
+    def parsing(self) -> ParseOptions:
+        """What `parse` is to be told: every failed page must reach us, unless it is to be raised."""
+        known = self.model_dump(include=set(ParseOptions.model_fields))
+        return ParseOptions.of(**known | {"on_error": "raise" if self.on_error == "raise" else "placeholder"})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What becomes one framework document. `image` is the picture of it, `parent` the record it is on."""
+
+    id: str
+    text: str
+    metadata: Metadata
+    image: Image | None = None
+    parent: str | None = None
+
+
+def record_id(options: LoaderOptions, page: Page, *place: str | int) -> str:
+    """A UUID that depends on the source's name and content, the place within it, and the settings.
+
+    The name is part of it because stores refuse two entries of one id, and copies of a file are common.
+    """
+    settings = [_name(getattr(options, name)) for name in TEXT_OPTIONS]
+    if options.mode == "document":
+        settings += [options.pages, options.page_separator]
+    key = json.dumps([page.source, page.document_id, *place, settings])
+    number = int.from_bytes(sha256(key.encode()).digest()[:16], "big")
+    number = number & ~(0xF << 76) | 8 << 76  # RFC 9562: version 8, a hash of one's own
+    number = number & ~(0x3 << 62) | 2 << 62
+    return str(UUID(int=number))
+
+
+def _name(setting: Any) -> Any:
+    """An open engine is told by its model."""
+    return setting.capabilities.model if isinstance(setting, Engine) else setting
+
+
+class Recorder:
+    """Turns the pages of an iteration, added in order, into records as early as the mode allows."""
+
+    def __init__(self, options: LoaderOptions) -> None:
+        self.options = options
+        self._document = _Document()
+
+    def add(self, page: Page) -> list[Record]:
+        """Raises PageError (SourceError for a whole document) if `page` failed and `on_error` is `raise`."""
+        if page.status == "failed" and self.options.on_error != "placeholder":
+            kind = PageError if page.number else SourceError
+            error = kind(page.reason, source=page.source, page=page.number or None)
+            if self.options.on_error == "raise":
+                raise error
+            log.warning("left out: %s", error)
+        done = [] if self._document.continues_with(page) else self.finish()
+        bare = page.model_copy(update={"blocks": (), "image": None})
+        if self.options.mode == "document":
+            self._document.pages.append(bare)
+            self._document.texts.append("" if page.status == "failed" else page_text(page, self.options))
+            return done + list(self._pictures(page))
+        self._document.pages = [bare]
+        return done + list(self._of_page(page))
+
+    def finish(self) -> list[Record]:
+        """What is due once no page follows."""
+        document, self._document = self._document, _Document()
+        if self.options.mode != "document" or not document.pages:
+            return []
+        first = document.pages[0]
+        metadata = document_metadata(document.pages) | {"mode": self.options.mode}
+        if metadata["status"] == "failed" and self.options.on_error == "skip":
+            return []
+        text = self.options.page_separator.join(t for t in document.texts if t)
+        return [Record(record_id(self.options, first), text, metadata)]
+
+    def _about(self, page: Page) -> Metadata:
+        return page_metadata(page) | {"mode": self.options.mode}
+
+    def _of_page(self, page: Page) -> Iterator[Record]:
+        options = self.options
+        if page.status == "failed":
+            if options.on_error == "placeholder":
+                yield Record(record_id(options, page, page.number), "", self._about(page))
+        elif options.mode == "page":
+            yield Record(
+                record_id(options, page, page.number),
+                page_text(page, options),
+                self._about(page),
+                page.image,
+            )
+            yield from self._pictures(page)
+        else:
+            yield from self._elements(page)
+            yield from self._pictures(page)
+
+    def _elements(self, page: Page) -> Iterator[Record]:
+        for index, block in enumerate(page.blocks):
+            section = self._document.section(block)
+            if self.options.mode == "table" and block.table is None:
+                continue
+            if block.type in {"header", "footer"} and not self.options.headers_footers:
+                continue
+            metadata = self._about(page) | element_metadata(page, index, section)
+            text = block_text(block, self.options.table_format) or str(metadata.get("caption", ""))
+            if text or block.image is not None:  # an untold figure: nothing to embed, nothing to show
+                yield Record(record_id(self.options, page, page.number, index), text, metadata, block.image)
+
+    def _pictures(self, page: Page) -> Iterator[Record]:
+        """Images that are not the picture of a record that the mode yields anyway."""
+        options, mode = self.options, self.options.mode
+        parent = {"page": (page.number,), "document": ()}.get(mode)
+        on = None if parent is None else record_id(options, page, *parent)
+        if page.image is not None and mode != "page":
+            identity = record_id(options, page, page.number, "page_image")
+            metadata = self._about(page) | {"category": "page_image"}
+            yield Record(identity, "", metadata, page.image, on)
+        for index, block in enumerate(page.blocks):
+            if block.image is not None and mode != "element":
+                metadata = self._about(page) | element_metadata(page, index, "")
+                text = block_text(block, options.table_format) or str(metadata.get("caption", ""))
+                identity = record_id(options, page, page.number, index, "image")
+                yield Record(identity, text, metadata, block.image, on)
+
+
+@dataclass(slots=True)
+class _Document:
+    """What is known of the document being read: its pages (the last one only, unless the whole document
+    becomes one record) without their contents, their texts, and the headings that are open."""
+
+    pages: list[Page] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    headings: list[tuple[int, str]] = field(default_factory=list)
+
+    def continues_with(self, page: Page) -> bool:
+        if not self.pages:
+            return True
+        last = self.pages[-1]
+        same = (last.source, last.document_id) == (page.source, page.document_id)
+        return same and last.number < page.number
+
+    def section(self, block: Block) -> str:
+        """The headings `block` stands under, outermost first; it is noted if it is one itself."""
+        if block.type == "heading":
+            level = block.level or 1
+            self.headings = [(depth, title) for depth, title in self.headings if depth < level]
+        path = clipped(" > ".join(title for _, title in self.headings), CONTEXT_CHARS)
+        if block.type == "heading":
+            self.headings.append((level, clipped(block.text, TITLE_CHARS)))
+        return path
+
+
+def page_text(page: Page, options: LoaderOptions) -> str:
+    """The page as markdown, its tables in the format asked for."""
+    if options.table_format == "auto" or not page.tables:
+        return page.to_markdown(headers_footers=options.headers_footers)
+    parts = []
+    for is_table, blocks in groupby(page.blocks, lambda block: block.table is not None):
+        if is_table:
+            parts += [block_text(block, options.table_format) for block in blocks]
+        else:
+            part = page.model_copy(update={"blocks": tuple(blocks)})
+            parts.append(part.to_markdown(headers_footers=options.headers_footers))
+    return "\n\n".join(part for part in parts if part)
+
+
+def block_text(block: Block, table_format: TableFormat) -> str:
+    """The block as markdown, its table in the format asked for."""
+    from internvl_loaders.render.markdown import markdown
+
+    if block.table is None or table_format == "auto":
+        return markdown((block,))
+    return block.table.to_gfm() if table_format == "markdown" else block.table.to_html()

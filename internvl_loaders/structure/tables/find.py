@@ -1,0 +1,166 @@
+"""Finds the tables of a page and lays out their cells; one way for text layers and OCR."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.document import Box, Cell, Table
+from internvl_loaders.structure.lines import join_spans
+from internvl_loaders.structure.script import join_lines
+from internvl_loaders.structure.tables.checks import plausibility
+from internvl_loaders.structure.tables.grid import Grid, trimmed
+from internvl_loaders.structure.tables.open import open_grid
+from internvl_loaders.structure.tables.regions import Region, run_regions, stacked_regions
+from internvl_loaders.structure.tables.ruled import lattice_grid
+from internvl_loaders.structure.tables.rules import join_rules, lattices
+from internvl_loaders.structure.tables.words import Word, bounds, words_of
+
+MAX_SPANS = 8_000
+"""A page with more words is left without tables, to stay within a second."""
+PLAUSIBLE = 0.5
+PLAUSIBLE_BETWEEN_RULES = 0.3
+"""Asked of what is left when all better tables are taken."""
+RULES_COUNT = 0.15
+"""How much more plausible the same words are as a table between rules than without."""
+
+ONE_ROW = 0.25
+"""How much less plausible a table of one row is than what else the same words may be."""
+
+
+@dataclass(frozen=True)
+class FoundTable:
+    """A table on a page; `spans` are the indexes into `Content.spans` of what its cells hold.
+
+    No two tables share a span. `confidence` is 0 to 1.
+    """
+
+    rect: Rect
+    table: Table
+    spans: frozenset[int]
+    confidence: float
+
+
+def find_tables(content: Content) -> list[FoundTable]:
+    """The page's tables from top to bottom. Captions and notes are left to the page."""
+    if len(content.spans) > MAX_SPANS:
+        return []
+    page = _Page(content)
+    across, down = join_rules(content.rules)
+    used: set[Rule] = set()
+    for lattice in sorted(lattices(across, down), key=lambda g: _area(g.rect)):
+        if page.take(_judged(lattice_grid(lattice, page.free)), PLAUSIBLE):
+            used.update(lattice.across)
+    loose = [r for r in across if r not in used]
+    stacked = [
+        _judged(_open(region), RULES_COUNT if region.whole else 0.0)
+        for region in stacked_regions(page.free, loose)
+    ]
+    runs = [_judged(_open(region)) for region in run_regions(page.free, loose)]
+    before = len(page.taken)
+    for judged in sorted((j for j in (*stacked, *runs) if j), key=lambda j: j.rank, reverse=True):
+        page.take(judged, PLAUSIBLE)
+    if len(page.taken) > before:  # where a part of a run is taken, the rest may be a table
+        for region in run_regions(page.free, loose):
+            page.take(_judged(_open(region)), PLAUSIBLE)
+    for between in stacked:
+        page.take(between, PLAUSIBLE_BETWEEN_RULES)
+    partial = page.partial()
+    found = [_found(judged, content, partial) for judged in page.taken]
+    return sorted((t for t in found if t is not None), key=lambda t: (t.rect.y0, t.rect.x0))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    grid: Grid
+    score: float
+    rank: float
+
+
+def _judged(grid: Grid | None, bonus: float = 0.0) -> _Judged | None:
+    if grid is None:
+        return None
+    grid = trimmed(grid)
+    score = plausibility(grid)
+    if grid.rows - grid.header < 2:
+        bonus -= ONE_ROW
+    return _Judged(grid, score, score + bonus)
+
+
+class _Page:
+    """The tables found so far and the words they leave free."""
+
+    def __init__(self, content: Content) -> None:
+        self.free = words_of(content)
+        self.taken: list[_Judged] = []
+        self._left = Counter(w.span for w in self.free)
+        self._keys: set[tuple[int, float]] = set()
+
+    def take(self, judged: _Judged | None, least: float) -> bool:
+        if judged is None or judged.score < least:
+            return False
+        keys = {(w.span, w.x0) for w in (*judged.grid.words(), *judged.grid.leaders)}
+        if not self._keys.isdisjoint(keys):
+            return False
+        self.taken.append(judged)
+        self._keys |= keys
+        self._left.subtract(span for span, _ in keys)
+        self.free = [w for w in self.free if (w.span, w.x0) not in self._keys]
+        return True
+
+    def partial(self) -> set[int]:
+        """Spans of which a part is in no table: as a whole they stay outside."""
+        return {span for span, _ in self._keys if self._left[span] > 0}
+
+
+def _open(region: Region) -> Grid | None:
+    return open_grid(region.words, region.rect, region.across)
+
+
+def _area(rect: Rect) -> float:
+    return (rect.x1 - rect.x0) * (rect.y1 - rect.y0)
+
+
+def _found(judged: _Judged, content: Content, partial: set[int]) -> FoundTable | None:
+    grid = judged.grid
+    for place in grid.places:
+        place.words = [w for w in place.words if w.span not in partial]
+    words = grid.words()
+    if not words:
+        return None
+    cells = []
+    for place in sorted(grid.filled(), key=lambda p: (p.row, p.col)):
+        r = bounds(place.words)
+        cells.append(
+            Cell(
+                row=place.row,
+                col=place.col,
+                row_span=place.row_span,
+                col_span=place.col_span,
+                text=_text(place.words, content),
+                header=place.row < grid.header,
+                box=Box.of(*r, content.width or 1.0, content.height or 1.0),
+            )
+        )
+    return FoundTable(
+        rect=bounds(words),
+        table=Table(rows=grid.rows, cols=grid.cols, cells=tuple(cells)),
+        spans=frozenset(w.span for w in words) | {w.span for w in grid.leaders if w.span not in partial},
+        confidence=round(judged.score, 3),
+    )
+
+
+def _text(words: Sequence[Word], content: Content) -> str:
+    """The words of a cell, line by line, as running text."""
+    lines: list[list[Span]] = []
+    last = None
+    for w in words:
+        span = Span(w.text, w.x0, w.y0, w.x1, w.y1, w.em, content.spans[w.span].line)
+        if last is None or w.middle > last.middle + 0.5 * last.em or w.x0 < last.x0 - 0.2 * last.em:
+            lines.append([])
+        lines[-1].append(span)
+        last = w
+    return reduce(join_lines, map(join_spans, lines))

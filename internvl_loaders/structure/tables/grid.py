@@ -1,0 +1,127 @@
+"""A region's words laid out as rows, columns and spanning cells."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
+
+from internvl_loaders.content import Rect
+from internvl_loaders.structure.tables.words import Word, bounds, is_value
+
+
+@dataclass(slots=True)
+class Place:
+    """A cell in the making."""
+
+    row: int
+    col: int
+    row_span: int = 1
+    col_span: int = 1
+    words: list[Word] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return " ".join(w.text for w in self.words)
+
+
+@dataclass(slots=True)
+class Grid:
+    """`header` leading rows hold column headings; `ruled` where drawn lines make the cells."""
+
+    rect: Rect
+    rows: int
+    cols: int
+    places: list[Place]
+    header: int
+    ruled: bool
+    leaders: list[Word] = field(default_factory=list)
+    """Dotted leaders: consumed, but no text."""
+    framed: bool = False
+    """Rules stand above and below the headings and at the end."""
+
+    def filled(self) -> list[Place]:
+        return [p for p in self.places if p.words]
+
+    def body(self) -> list[Place]:
+        return [p for p in self.places if p.words and p.row >= self.header]
+
+    def words(self) -> list[Word]:
+        return [w for p in self.places for w in p.words]
+
+
+def compact(grid: Grid) -> Grid:
+    """Without rows and columns in which no cell begins or ends with text of its own."""
+    rows = sorted({r for p in grid.filled() for r in (p.row, p.row + p.row_span - 1)})
+    cols = sorted({c for p in grid.filled() for c in (p.col, p.col + p.col_span - 1)})
+    places = []
+    for p in grid.filled():
+        top, bottom = bisect_left(rows, p.row), bisect_left(rows, p.row + p.row_span)
+        left, right = bisect_left(cols, p.col), bisect_left(cols, p.col + p.col_span)
+        places.append(Place(top, left, bottom - top, right - left, p.words))
+    header = sum(r < grid.header for r in rows)
+    return replace(grid, rows=len(rows), cols=len(cols), places=places, header=header)
+
+
+def trimmed(grid: Grid) -> Grid:
+    """Without a title above and notes below: leading and trailing rows of one cell over all columns."""
+    first, last = 0, grid.rows
+    while last - first > 2 and (p := _whole(grid, first)):
+        first = p.row + p.row_span
+    while last - first > 2 and (p := _whole(grid, last - 1)):
+        last = p.row
+    if (first, last) == (0, grid.rows):
+        return grid
+    kept = [p for p in grid.places if first <= p.row < last]
+    if not kept:
+        return grid
+    ends = bounds(w for p in kept for w in p.words)
+    rect = Rect(
+        grid.rect.x0,
+        ends.y0 if first else grid.rect.y0,
+        grid.rect.x1,
+        ends.y1 if last < grid.rows else grid.rect.y1,
+    )
+    for p in kept:
+        p.row -= first
+    return replace(grid, rect=rect, rows=last - first, places=kept, header=max(grid.header - first, 0))
+
+
+def _whole(grid: Grid, row: int) -> Place | None:
+    """The row's only cell, if it goes from the first column to the last."""
+    found = [p for p in grid.places if p.row <= row < p.row + p.row_span]
+    if len(found) == 1 and found[0].col_span == grid.cols and grid.cols > 1:
+        return found[0]
+    return None
+
+
+def header_rows(grid: Grid) -> int:
+    """Leading rows of headings, told by spans, bold type, and words above numbers."""
+    by_row: list[list[Place]] = [[] for _ in range(grid.rows)]
+    for p in grid.places:
+        for r in range(p.row, p.row + p.row_span):
+            by_row[r].append(p)
+    bold = [all(w.bold for p in row for w in p.words) for row in by_row]
+    values = [_value_share(row) for row in by_row]
+    numeric = sum(values[1:]) / max(len(values) - 1, 1)
+    count = 0
+    while count < min(grid.rows - 1, 6):
+        row = by_row[count]
+        several = len(row) > 1
+        spans = any(p.col_span > 1 and p.col > 0 for p in row)
+        reached = any(p.row < count or (not count and p.row_span > 1) for p in row)
+        strong = several and bold[count] and not all(bold)
+        first = several and not count and (values[0] <= 0.5 or numeric <= 0.4 or _years(row))
+        if not (spans or strong or first or reached):
+            break
+        count += 1
+    return count
+
+
+def _value_share(row: list[Place]) -> float:
+    cells = [p for p in row if p.col > 0 and p.words]
+    return sum(is_value(p.text) for p in cells) / len(cells) if cells else 0.0
+
+
+def _years(row: list[Place]) -> bool:
+    cells = [p.text for p in row if p.col > 0]
+    return all(len(t) >= 4 and t[:4].isdigit() and t[:2] in ("18", "19", "20") for t in cells)

@@ -1,0 +1,158 @@
+"""Tables whose cells are drawn: a lattice of rules, its missing walls making spanning cells."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+
+from internvl_loaders.structure.tables.columns import gutters_of
+from internvl_loaders.structure.tables.grid import Grid, Place, compact, header_rows
+from internvl_loaders.structure.tables.open import open_grid
+from internvl_loaders.structure.tables.rows import row_groups
+from internvl_loaders.structure.tables.rules import Axis, Lattice
+from internvl_loaders.structure.tables.words import Word, is_value, lines_of
+
+MAX_SLOTS = 20_000
+
+
+def lattice_grid(lattice: Lattice, words: Sequence[Word]) -> Grid | None:
+    """The lattice's cells with their words; a mere frame is laid out as if it had no rules."""
+    rect = lattice.rect
+    inside = [
+        w
+        for w in words
+        if rect.x0 - 2 <= (w.x0 + w.x1) / 2 <= rect.x1 + 2 and rect.y0 - 2 <= w.middle <= rect.y1 + 2
+    ]
+    if len(inside) < 2:
+        return None
+    em = sorted(w.em for w in inside)[len(inside) // 2]
+    ys = Axis([(r.y0, r.x0, r.x1) for r in lattice.across], rect.y0, rect.y1)
+    xs = Axis([(r.x0, r.y0, r.y1) for r in lattice.down if r.y1 - r.y0 > 0.7 * em], rect.x0, rect.x1)
+    if len(xs) * len(ys) > MAX_SLOTS:
+        return None
+    _drop_thin(xs, [(w.x0 + w.x1) / 2 for w in inside], em)
+    _drop_thin(ys, [w.middle for w in inside], 0.6 * em)
+    if len(xs) < 2 or _rows_unruled(xs, ys, inside):
+        return open_grid(inside, rect, lattice.across, xs.at[1:-1])
+    _split_columns(xs, ys, inside)
+    _split_rows(xs, ys, inside)
+    if len(xs) * len(ys) > MAX_SLOTS:
+        return None
+    places = _merge_slots(xs, ys)
+    slot = {
+        (r, c): p
+        for p in places
+        for r in range(p.row, p.row + p.row_span)
+        for c in range(p.col, p.col + p.col_span)
+    }
+    leaders: list[Word] = []
+    for line in lines_of(inside):
+        leaders += line.leaders
+        for w in line.words:
+            slot[ys.place(w.middle), xs.place((w.x0 + w.x1) / 2)].words.append(w)
+    for p in places:
+        if len(p.words) > 1:
+            p.words = [w for line in lines_of(p.words) for w in line.words]
+    grid = compact(Grid(rect, len(ys), len(xs), places, 0, True, leaders))
+    if not grid.places:
+        return None
+    grid.header = header_rows(grid)
+    return grid
+
+
+def _drop_thin(axis: Axis, at: Sequence[float], least: float) -> None:
+    """Takes out intervals without words that are too thin for a cell: double rules, mostly."""
+    ordered = sorted(at)
+    for i in range(len(axis) - 1, -1, -1):
+        a, b = axis.at[i], axis.at[i + 1]
+        if len(axis) > 1 and b - a < least and bisect_left(ordered, a) == bisect_left(ordered, b):
+            gone, stays = (i, i + 1) if i else (i + 1, i)
+            axis.drawn[stays] = sorted(axis.drawn[stays] + axis.drawn[gone])
+            axis.remove(gone)
+
+
+def _rows_unruled(xs: Axis, ys: Axis, words: Sequence[Word]) -> bool:
+    """Whether rules part columns, and headings from data, but not the rows of the data."""
+    if len(ys) > 5:
+        return False
+    slots: dict[tuple[int, int], list[Word]] = {}
+    for w in words:
+        slots.setdefault((ys.place(w.middle), xs.place((w.x0 + w.x1) / 2)), []).append(w)
+    stacked: set[int] = set()
+    for (row, _), found in slots.items():
+        lines = lines_of(found)
+        if len(lines) > 3 and sum(is_value(line.words[-1].text) for line in lines) * 5 >= len(lines) * 4:
+            if row in stacked:
+                return True
+            stacked.add(row)
+    return False
+
+
+def _split_columns(xs: Axis, ys: Axis, words: Sequence[Word]) -> None:
+    """Adds gutters inside a ruled column where most of its rows have values behind one."""
+    for c in range(len(xs) - 1, -1, -1):
+        a, b = xs.at[c], xs.at[c + 1]
+        lines = lines_of(w for w in words if a < (w.x0 + w.x1) / 2 <= b)
+        if len(lines) < 4:
+            continue
+        for gutter in gutters_of(lines):
+            right = [[w.text for w in line.words if w.x0 > gutter.middle] for line in lines]
+            values = sum(is_value(" ".join(r)) for r in right if r)
+            if values >= 4 and values * 5 >= len(lines) * 3:
+                xs.add(gutter.middle)
+
+
+def _split_rows(xs: Axis, ys: Axis, words: Sequence[Word]) -> None:
+    """Adds row borders where one ruled row holds several rows of text."""
+    bands: list[list[Word]] = [[] for _ in range(len(ys))]
+    for w in words:
+        bands[ys.place(w.middle)].append(w)
+    ruled = sum(1 for band in bands if band)
+    for r in range(len(bands) - 1, -1, -1):
+        lines = lines_of(bands[r])
+        if len(lines) < 2:
+            continue
+        cells: list[dict[int, list[Word]]] = []
+        for line in lines:
+            row: dict[int, list[Word]] = {}
+            for w in line.words:
+                row.setdefault(xs.place((w.x0 + w.x1) / 2), []).append(w)
+            cells.append(row)
+        values = [
+            sum(c in row and is_value(" ".join(w.text for w in row[c])) for row in cells)
+            for c in sorted({c for row in cells for c in row} - {0})
+        ]
+        stacked = sum(n > 1 and n * 2 >= len(lines) for n in values)
+        some = sum(n > 0 for n in values) if stacked > 1 else len(values)
+        sparse = ruled <= 3 and r > 0 and len(lines) > 3
+        if not sparse and (not stacked or stacked * 2 < some):
+            continue
+        groups = row_groups(lines, cells, set(), xs.at[1:])
+        for (_, last), (first, _) in pairwise(groups):
+            ys.add((lines[last].middle + lines[first].middle) / 2)
+
+
+def _merge_slots(xs: Axis, ys: Axis) -> list[Place]:
+    """Slots joined to rectangles where the wall between them is missing."""
+    runs: list[Place] = []
+    above: dict[tuple[int, int], Place] = {}
+    for r in range(len(ys)):
+        top, bottom = ys.at[r], ys.at[r + 1]
+        current: dict[tuple[int, int], Place] = {}
+        c = 0
+        while c < len(xs):
+            end = c + 1
+            while end < len(xs) and not xs.wall(end, top, bottom):
+                end += 1
+            key = (c, end)
+            place = above.get(key)
+            if place is not None and not ys.wall(r, xs.at[c], xs.at[end]):
+                place.row_span += 1
+            else:
+                place = Place(r, c, 1, end - c)
+                runs.append(place)
+            current[key] = place
+            c = end
+        above = current
+    return runs

@@ -1,0 +1,165 @@
+"""Which engine pages may go to, and why; nothing heavy is imported and nothing downloaded to find out."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from internvl_llm.checkpoints.family import FAMILY, Member, member
+from internvl_llm.errors import CheckpointError, OptionError
+
+if TYPE_CHECKING:
+    from internvl_llm.engine import Engine, EngineSpec
+    from internvl_loaders.options import ParseOptions
+
+_ROOM = 1.2
+"""Times its weights that a model needs of the GPUs' memory, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An engine, open or to be opened. `asked` is whether the options name it."""
+
+    name: str
+    reason: str
+    spec: EngineSpec | None = None
+    engine: Engine | None = None
+    asked: bool = True
+
+    def open(self) -> Engine:
+        """Raises an InternVLError; may take as long as the weights take to load."""
+        if self.engine is not None:
+            return self.engine
+        from internvl_llm.engines.open import open_engine
+
+        assert self.spec is not None
+        return open_engine(self.spec)
+
+
+def choose(options: ParseOptions) -> tuple[Choice | None, str]:
+    """The engine, if any, and the sentence to log. Raises OptionError or CheckpointError."""
+    named = options.engine is not None or options.model is not None or options.base_url is not None
+    if options.transcriber in {"text-layer", "rapidocr"}:
+        if named:
+            raise OptionError(
+                f"transcriber {options.transcriber} uses no engine and no model",
+                remedy="Leave engine, model and base_url out, or use transcriber auto or internvl",
+            )
+        return None, f"transcriber {options.transcriber}: asked for"
+    which = "all pages" if options.transcriber == "internvl" else "pages without a sound text layer"
+    if named:
+        choice = _named(options)
+    elif options.transcriber == "internvl":
+        found = next(local_models(), None)
+        if found is None:
+            raise OptionError("no InternVL model is named, and none is on this machine", remedy=_HOW)
+        choice = _of_folder(*found, "the largest on this machine")
+    else:
+        absent, local = _unasked()
+        if local is None:
+            return (
+                None,
+                f"transcriber auto: {which} go to rapidocr, as no engine or model is named and {absent}",
+            )
+        choice = _of_folder(*local, "a GPU and the weights are here", asked=False)
+    return (
+        choice,
+        f"transcriber {options.transcriber}: {which} go to internvl ({choice.name}: {choice.reason})",
+    )
+
+
+_HOW = "Name one with model (--model), such as InternVL3-8B, or a local folder"
+
+
+def _named(options: ParseOptions) -> Choice:
+    from internvl_llm.engine import EngineSpec
+    from internvl_llm.engines.open import open_engine
+
+    if options.engine is not None and not isinstance(options.engine, str):
+        if options.model or options.base_url:
+            raise OptionError("an open engine has its model", remedy="Leave model and base_url out")
+        return Choice(options.engine.capabilities.model, "the engine given", engine=options.engine)
+    engine = options.engine or ("server" if options.base_url else "transformers")
+    if options.model is None:
+        raise OptionError(f"engine {engine} needs a model", remedy=_HOW)
+    spec = EngineSpec(options.model, engine, base_url=options.base_url)
+    if importlib.util.find_spec(f"internvl_llm.engines.{engine}") is None:
+        open_engine(spec)  # which says that there is none
+    if engine != "server":
+        check_model(options.model)
+    return Choice(f"{options.model}, engine {engine}", "asked for", spec=spec)
+
+
+def check_model(name: str) -> None:
+    """Raises OptionError or CheckpointError for a name that stands for no model, or a folder without one."""
+    from internvl_llm.checkpoints import files
+
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if importlib.util.find_spec("safetensors") is not None:
+            files.check(folder)
+    elif folder.is_absolute() or name.startswith("."):
+        raise CheckpointError("there is no such folder", source=name, remedy=_HOW)
+    else:
+        member(name)
+
+
+def _of_folder(which: Member, folder: Path, reason: str, *, asked: bool = True) -> Choice:
+    from internvl_llm.engine import EngineSpec
+
+    return Choice(f"{which.name}, engine transformers", reason, EngineSpec(str(folder)), asked=asked)
+
+
+def _unasked() -> tuple[str, tuple[Member, Path] | None]:
+    """What is missing to use a model nobody named, or the largest that fits on the GPUs."""
+    if not _gpu_there():
+        return "there is no GPU", None
+    local = list(local_models())
+    if not local:
+        return "there are no InternVL weights on this machine", None
+    memory = _gpu_memory()
+    for which, folder in local:
+        if memory is None or which.weight_bytes() * _ROOM <= memory:
+            return "", (which, folder)
+    return "no InternVL model on this machine fits on the GPU", None
+
+
+def _gpu_there() -> bool:
+    """By device files: asking torch would cost seconds."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
+        return False
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    return any(Path(device).exists() for device in ("/dev/nvidia0", "/dev/kfd", "/dev/dxg"))
+
+
+def _gpu_memory() -> int | None:
+    """Bytes of all NVIDIA GPUs together; None where their driver does not tell."""
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, check=True, timeout=10).stdout
+        return sum(int(line) for line in told.split()) * 2**20
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def local_models() -> Iterator[tuple[Member, Path]]:
+    """Members whose weights are in the hub's cache folder, the largest first, with their folders."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    if not hub.is_dir():
+        return
+    for which in sorted(FAMILY, key=lambda m: m.parameters, reverse=True):
+        for name in (which.native, which.original):
+            snapshots = sorted((hub / f"models--{name.replace('/', '--')}" / "snapshots").glob("*"))
+            held = [s for s in snapshots if (s / "config.json").exists() and any(s.glob("*.safetensors"))]
+            if held:
+                yield which, held[-1]
+                break

@@ -1,0 +1,235 @@
+"""Page image to text with PP-OCR: found, turned upright, straightened, read line by line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.structure.script import is_cjk
+from internvl_loaders.transcribe import Reading
+from internvl_loaders.transcribe.ocr import lone
+from internvl_loaders.transcribe.ocr.orientation import (
+    find_rotation,
+    find_skew,
+    mean_confidence,
+    running_down,
+    sides,
+    straighten,
+    turn,
+)
+from internvl_loaders.transcribe.ocr.ppocr import PPOCR, Line, cut_out
+from internvl_loaders.transcribe.ocr.ruling import find_figures, find_rules
+from internvl_loaders.transcribe.ocr.words import words
+
+if TYPE_CHECKING:
+    import PIL.Image
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+_SIDE, _ASPECT = 1280, 2.5
+"""Pixels of the longer side at which text is looked for, and the aspect beyond which the shorter counts."""
+_SMALL, _WANTED, _GROWTH = 14.0, 30.0, 3.0
+"""Line heights in pixels: under the first, text is looked for again at about the second, so often larger."""
+_HUGE = 100.0
+"""Line height in pixels beyond which the network sees strokes and not lines: it then looks from afar."""
+_PIXELS = 4_000_000
+"""Most pixels of an enlarged search."""
+_LEAST_SKEW = 0.3
+_ABOVE, _BELOW = 1.5, 2.5
+"""Pixels, at the scale text was looked for, by which a quad is higher than the font size of its line.
+
+Measured on print of 8 to 80 pixels; 10 to 50 % too much at most for print under 14 pixels.
+"""
+_LEAST_CONFIDENCE, _STRAY_CONFIDENCE = 0.2, 0.5
+"""Below the first a line is a speck; below the second it is one where its script is not the page's."""
+
+
+class RapidOCRTranscriber:
+    """Reads page images on the CPU, offline; the weights (about 30 MB) load on the first page."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._networks = PPOCR(threads)
+
+    def read(self, image: PIL.Image.Image, dpi: float) -> Reading:
+        """The page's text, rules and pictures in points; `image` is left as it is."""
+        cv2.setNumThreads(self.threads)
+        clock = _Clock()
+        page = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        with clock("detect"):
+            quads, scale = self._detect(page)
+        with clock("orient"):
+            rotation, lines = find_rotation(page, quads, self._networks.recognise)
+        if rotation:
+            page, lines = turn(page, rotation), {}
+            # Lines lying down are boxed less well: found anew, they read as on an upright page.
+            with clock("detect"):
+                quads, scale = self._detect(page)
+        with clock("recognise"):
+            down = running_down(quads)
+            crops = [cut_out(page, quad, bool(d)) for quad, d in zip(quads, down, strict=True)]
+            lines |= {i: self._networks.recognise(c) for i, c in enumerate(crops) if i not in lines}
+        with clock("orient"):
+            skew = find_skew(quads)
+            if abs(skew) >= _LEAST_SKEW:
+                page, quads = straighten(page, quads, skew)
+            else:
+                skew = 0.0
+        seen = [
+            _Seen(line, crops[i], quads[i], bool(down[i]))
+            for i, line in sorted(_without_specks(lines).items())
+        ]
+        with clock("rules"):
+            boxes = _boxes(seen)
+            rules = find_rules(page, boxes, _line_height(seen) or dpi / 6)
+            figures = find_figures(page, boxes)
+        with clock("recognise"):
+            seen += self._lone_characters(page, boxes, rules)
+        points = 72 / dpi
+        seen.sort(key=lambda s: (s.quad[:, 1].min(), s.quad[:, 0].min()))
+        return Reading(
+            content=Content(
+                width=page.shape[1] * points,
+                height=page.shape[0] * points,
+                spans=[span for number, s in enumerate(seen) for span in _spans(s, number, points, scale)],
+                rules=[Rule(*(v * points for v in rule)) for rule in rules],
+                figures=[Rect(*(v * points for v in figure)) for figure in figures],
+            ),
+            rotation=rotation,
+            skew=skew,
+            confidence=mean_confidence([s.line for s in seen]) if seen else None,
+            image=_image(page, image, rotation, skew),
+            timings=clock.seconds,
+        )
+
+    def upright(self, image: PIL.Image.Image) -> tuple[PIL.Image.Image, int]:
+        """The page upright, itself if it is, and the clockwise turn that was undone."""
+        cv2.setNumThreads(self.threads)
+        page = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        rotation, _ = find_rotation(page, self._detect(page)[0], self._networks.recognise)
+        return _image(turn(page, rotation), image, rotation, 0.0), rotation
+
+    def _lone_characters(self, page: Array, boxes: Array, rules: Sequence[Rule]) -> list[_Seen]:
+        found = []
+        for quad in lone.candidates(page, boxes, rules):
+            crop = cut_out(page, quad, turned=False)
+            line = self._networks.recognise(crop)
+            if lone.believable(line):
+                found.append(_Seen(line, crop, quad, down=False))
+        return found
+
+    def _detect(self, page: Array) -> tuple[Array, float]:
+        """Quads of the page's lines and the scale they were found at, enlarged if text is small."""
+        height, width = page.shape[:2]
+        scale = min(1.0, _SIDE / min(max(width, height), _ASPECT * min(width, height)))
+        quads = self._networks.detect(page, scale)
+        if not len(quads) and scale < 1:
+            return quads, scale
+        seen = _height_of_most(quads) * scale if len(quads) else _WANTED / _GROWTH
+        room = (_PIXELS / (width * height)) ** 0.5
+        larger = min(scale * min(_GROWTH, _WANTED / max(seen, 1.0)), room)
+        if seen < _SMALL and larger > 1.2 * scale:
+            again = self._networks.detect(page, larger)
+            if len(again) >= len(quads):
+                return again, larger
+        if seen > _HUGE:
+            smaller = scale * 2 * _WANTED / seen
+            again = self._networks.detect(page, smaller)
+            if len(again):
+                return again, smaller
+        return quads, scale
+
+
+def _height_of_most(quads: Array) -> float:
+    """The line height above and below which lies half of the text's area: specks count for little."""
+    long, short = (np.maximum(*sides(quads)), np.minimum(*sides(quads)))
+    order = np.argsort(short)
+    area = np.cumsum((long * short)[order])
+    return float(short[order][np.searchsorted(area, area[-1] / 2)])
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - started, 4)
+
+
+class _Seen(NamedTuple):
+    """A line, its image, its place on the straightened page, and whether it runs down it."""
+
+    line: Line
+    crop: Array
+    quad: Array
+    down: bool
+
+
+def _boxes(seen: Sequence[_Seen]) -> Array:
+    """x0, y0, x1, y1 of every line."""
+    quads = np.array([s.quad for s in seen]).reshape(-1, 4, 2)
+    return np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
+
+
+def _line_height(seen: Sequence[_Seen]) -> float:
+    """The median one in pixels; 0 on a page without text."""
+    return float(np.median(np.minimum(*sides(np.array([s.quad for s in seen]))))) if seen else 0.0
+
+
+def _without_specks(lines: Mapping[int, Line]) -> dict[int, Line]:
+    """The lines that are text: no stains, and no strokes of a script the page is not in."""
+    read = {
+        i: line for i, line in lines.items() if line.text.strip() and line.confidence >= _LEAST_CONFIDENCE
+    }
+    sure = "".join(line.text for line in read.values() if line.confidence >= 0.8)
+    western = sum(map(is_cjk, sure)) <= 0.05 * len(sure)
+    return {
+        i: line
+        for i, line in read.items()
+        if line.confidence >= _STRAY_CONFIDENCE or not (western and any(map(is_cjk, line.text)))
+    }
+
+
+def _spans(seen: _Seen, number: int, points: float, scale: float) -> Iterator[Span]:
+    """A line's words in points, trimmed to the height of its letters."""
+    corners = seen.quad[[1, 2, 3, 0]] if seen.down else seen.quad
+    start = corners[[0, 3]] * points
+    along = corners[[1, 2]] * points - start
+    height = float(np.linalg.norm(start[1] - start[0] + (along[1] - along[0]) / 2))
+    above, below = (min(pixels / scale * points / max(height, 1e-6), 0.25) for pixels in (_ABOVE, _BELOW))
+    trim = np.array([[1 - above, above], [below, 1 - below]])
+    for word in words(seen.line, seen.crop):
+        ends = np.concatenate([trim @ (start + along * at) for at in (word.start, word.end)])
+        (x0, y0), (x1, y1) = ends.min(axis=0).tolist(), ends.max(axis=0).tolist()
+        yield Span(
+            word.text,
+            x0,
+            y0,
+            x1,
+            y1,
+            size=height * (1 - above - below),
+            line=number,
+            upright=not seen.down,
+            confidence=round(word.confidence, 4),
+        )
+
+
+def _image(page: Array, given: PIL.Image.Image, rotation: int, skew: float) -> PIL.Image.Image:
+    """The page as it was read; the given image itself where nothing was undone."""
+    if not rotation and not skew:
+        return given
+    from PIL import Image
+
+    return Image.fromarray(page)

@@ -1,0 +1,62 @@
+"""The MCP server through the SDK's own client: in memory, and as the command on standard streams."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("mcp.server.mcpserver")
+
+from mcp import Client, StdioServerParameters
+
+from internvl_loaders.agents import DocumentTools
+from internvl_loaders.mcp import server
+from tests.kit.pdfs import pdf
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "a.pdf").write_bytes(pdf("Invoice 4711", "Delivery note 88213"))
+    return tmp_path
+
+
+def text(result: Any) -> str:
+    (content,) = result.content
+    return content.text  # type: ignore[no-any-return]
+
+
+async def test_tools(folder: Path) -> None:
+    async with Client(server(DocumentTools(folder))) as client:
+        offered = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert list(offered) == ["list_documents", "parse_document", "read_page", "search_in_document"]
+        page = offered["read_page"]
+        assert "markdown" in page.description
+        assert page.input_schema["properties"]["page"]["type"] == "integer"
+        assert page.input_schema["required"] == ["path", "page"]
+        assert page.annotations.read_only_hint
+        read = await client.call_tool("read_page", {"path": "a.pdf", "page": 2})
+        assert text(read) == "Delivery note 88213"
+        assert not read.is_error
+
+
+async def test_errors_are_results_that_say_what_to_do(folder: Path) -> None:
+    async with Client(server(DocumentTools(folder))) as client:
+        for path in ("../a.pdf", "nothing.pdf"):
+            refused = await client.call_tool("read_page", {"path": path, "page": 1})
+            assert refused.is_error
+            assert "list_documents" in text(refused)
+
+
+async def test_the_command(folder: Path) -> None:
+    command = StdioServerParameters(
+        command=sys.executable,
+        args=["-c", "from internvl_loaders.cli.app import app; app()", "mcp", str(folder)],
+        env=dict(os.environ),
+    )
+    async with Client(command) as client:
+        found = await client.call_tool("search_in_document", {"path": "a.pdf", "query": "delivery note"})
+        assert text(found).startswith("page 2")

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from internvl_llm.media.limits import Limits
+from internvl_loaders.errors import (
+    DocumentNotFoundError,
+    LimitError,
+    OptionError,
+    SourcePermissionError,
+    UrlError,
+)
+from internvl_loaders.sources import FsspecFile, Named, Source, is_single, output_name, resolve
+from tests.kit.pdfs import pdf
+
+LIMITS = Limits()
+
+
+def sources(source: object, limits: Limits = LIMITS) -> list[Source]:
+    return list(resolve(source, limits))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "b" / "deep").mkdir(parents=True)
+    (tmp_path / "a.pdf").write_bytes(pdf("one"))
+    (tmp_path / "b" / "c.PNG").write_bytes(b"not really")
+    (tmp_path / "b" / "deep" / "nameless").write_bytes(pdf("two"))
+    (tmp_path / "notes.txt").write_text("no document")
+    return tmp_path
+
+
+def test_a_path(folder: Path) -> None:
+    for path in (folder / "a.pdf", str(folder / "a.pdf")):
+        (source,) = sources(path)
+        assert (source.name, source.output, source.path) == (str(path), "a.pdf", Path(path))
+
+
+def test_a_folder_is_searched_in_depth_and_in_order(folder: Path) -> None:
+    found = sources(folder)
+    assert [s.output for s in found] == ["a.pdf", "b/c.PNG", "b/deep/nameless"]
+    assert all(s.error is None for s in found)
+
+
+def test_a_glob(folder: Path) -> None:
+    assert [s.output for s in sources(f"{folder}/**/*")] == ["a.pdf", "c.PNG", "nameless"]
+
+
+def test_a_file_whose_name_looks_like_a_glob(tmp_path: Path) -> None:
+    path = tmp_path / "scan [1].pdf"
+    path.write_bytes(pdf("one"))
+    (source,) = sources(str(path))
+    assert source.path == path
+
+
+@pytest.mark.parametrize("what", ["gone.pdf", "*.tiff", "empty"])
+def test_nothing_there(tmp_path: Path, what: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (source,) = sources(str(tmp_path / what))
+    assert isinstance(source.error, DocumentNotFoundError)
+    assert isinstance(source.error, FileNotFoundError)
+    assert what in str(source.error)
+
+
+def test_no_permission(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    (source,) = sources(tmp_path / "x.pdf")
+    assert isinstance(source.error, SourcePermissionError)
+
+
+def test_bytes_have_a_stable_name() -> None:
+    data = pdf("one")
+    (first,), (again,) = sources(data), sources(bytearray(data))
+    assert first == again
+    assert first.name.startswith("sha256:")
+    assert "/" not in first.output
+    assert ":" not in first.output
+
+
+def test_streams_and_named(tmp_path: Path) -> None:
+    data = pdf("one")
+    path = tmp_path / "a.pdf"
+    path.write_bytes(data)
+    with path.open("rb") as stream:
+        (source,) = sources(stream)
+        assert (source.name, source.data) == (str(path), data)
+    (source,) = sources(Named(io.BytesIO(data), "letters/x.pdf"))
+    assert (source.name, source.output, source.data) == ("letters/x.pdf", "x.pdf", data)
+
+
+def test_a_stream_beyond_the_limit_is_not_read_whole() -> None:
+    stream = io.BytesIO(b"x" * 5000)
+    (source,) = sources(stream, Limits(max_bytes=1000))
+    assert isinstance(source.error, LimitError)
+    assert "max_bytes = 1,000" in str(source.error)
+    assert "--max-bytes" in str(source.error)
+    assert stream.tell() <= 1001
+
+
+def test_a_text_stream_is_wrong_use() -> None:
+    with pytest.raises(OptionError, match="rb"):
+        sources(io.StringIO("text"))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "F", "I;16"])
+def test_pil_images(mode: str) -> None:
+    image = Image.new(mode, (7, 5))
+    (source,) = sources(image)
+    assert source.data is not None
+    assert Image.open(io.BytesIO(source.data)).size == (7, 5)
+
+
+def test_a_pil_image_keeps_orientation_and_resolution() -> None:
+    image = Image.new("RGB", (7, 5))
+    image.info["dpi"] = (300, 300)
+    image.getexif()[0x0112] = 6
+    (source,) = sources(image)
+    back = Image.open(io.BytesIO(source.data or b""))
+    assert back.getexif()[0x0112] == 6
+    assert round(back.info["dpi"][0]) == 300
+
+
+def test_lists_are_flattened_and_keep_going(folder: Path) -> None:
+    found = sources([folder / "gone.pdf", [folder / "a.pdf", pdf("x")]])
+    assert [s.error is None for s in found] == [False, True, True]
+
+
+def test_fsspec() -> None:
+    fsspec = pytest.importorskip("fsspec")
+    fs = fsspec.filesystem("memory")
+    fs.pipe("/in/a.pdf", pdf("one"))
+    fs.pipe("/in/sub/b.png", b"\x89PNG")
+    fs.pipe("/in/notes.txt", b"no")
+    assert [s.name for s in sources(FsspecFile(fs, "/in"))] == ["/in/a.pdf", "/in/sub/b.png"]
+    (source,) = sources(fsspec.open("memory:///in/a.pdf"))
+    assert source.data == pdf("one")
+    (source,) = sources(FsspecFile(fs, "/in/gone.pdf"))
+    assert isinstance(source.error, DocumentNotFoundError)
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com/a.pdf", "file:///etc/passwd", "s3://bucket/a.pdf"])
+def test_other_schemes_are_refused(url: str) -> None:
+    (source,) = sources(url)
+    assert isinstance(source.error, UrlError)
+    assert "http" in str(source.error)
+
+
+@pytest.mark.parametrize("what", [3, None, 1.5])
+def test_no_source_at_all(what: object) -> None:
+    with pytest.raises(OptionError, match="not a source"):
+        sources(what)
+
+
+def test_is_single(folder: Path) -> None:
+    assert is_single(folder / "a.pdf")
+    assert is_single("https://example.com/*.pdf")
+    assert is_single(b"x")
+    assert is_single(io.BytesIO())
+    assert not is_single(folder)
+    assert not is_single(f"{folder}/*.pdf")
+    assert not is_single([b"x"])
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("https://h/a/b.pdf?x=1#y", "b.pdf"),
+        ("https://h/", "h"),
+        ("..", "document"),
+        ("c:\\x\\y.pdf", "y.pdf"),
+        ('a<b>:"c".pdf', "a-b-c-.pdf"),
+        ("\x1b[31m.pdf", "-[31m.pdf"),
+    ],
+)
+def test_output_name(name: str, safe: str) -> None:
+    assert output_name(name) == safe

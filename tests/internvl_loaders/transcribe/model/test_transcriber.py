@@ -1,0 +1,338 @@
+"""`parse` with an engine: the scripted one, over real documents and real workers."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+from blockbuster import blockbuster_ctx
+from PIL import ImageDraw, ImageFont
+
+from internvl_llm.errors import CheckpointError, EngineError, OptionError
+from internvl_llm.messages import Image
+from internvl_llm.request import Request
+from internvl_loaders import Page, ParseOptions, aparse, parse
+from internvl_loaders.errors import PageError
+from internvl_loaders.transcribe.model.prompt import PROMPT
+from tests.kit.pdfs import pdf
+from tests.kit.scripted_pages import ScriptedEngine
+
+LOOP = "The same line again and again. " * 200
+
+
+def scan(*widths: int, text: str = "Total 42") -> bytes:
+    """A TIFF of a page a width, by which the script tells them apart."""
+    pages = []
+    for width in widths:
+        page = PIL.Image.new("L", (width, 200), "white")
+        ImageDraw.Draw(page).text((30, 60), text, fill="black", font=ImageFont.load_default(40))
+        pages.append(page)
+    out = io.BytesIO()
+    pages[0].save(out, "TIFF", save_all=True, append_images=pages[1:], dpi=(100, 100))
+    return out.getvalue()
+
+
+def by_width(said: dict[int, str | Exception]) -> Callable[[PIL.Image.Image, Request], str | Exception]:
+    return lambda image, request: said[image.width]
+
+
+def in_turn(*said: str | Exception) -> Callable[[PIL.Image.Image, Request], str | Exception]:
+    answers = iter(said)
+    return lambda image, request: next(answers)
+
+
+def read(source: Any, engine: ScriptedEngine, **options: Any) -> list[Page]:
+    return list(parse(source, transcriber="internvl", engine=engine, **options))
+
+
+def threads() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("internvl-desk")]
+
+
+def assert_no_threads() -> None:
+    deadline = time.monotonic() + 5
+    while threads():
+        assert time.monotonic() < deadline, threads()
+        time.sleep(0.02)
+
+
+def test_markdown_tables_and_formulas_become_blocks() -> None:
+    answer = (
+        "# Report\n\nIn short:\n\n- one\n- two\n\n$$ E = mc^2 $$\n\n"
+        "<table><tr><th rowspan=2>a</th><th>b</th></tr><tr><td>1</td></tr></table>\n\n"
+        "| x | y |\n|---|---|\n| 1 | 2 |"
+    )
+    engine = ScriptedEngine(answer)
+    (page,) = read(scan(400), engine)
+    assert (page.status, page.method, page.attempts, page.reason) == ("ok", "internvl", 1, "")
+    kinds = [block.type for block in page.blocks]
+    assert kinds == ["heading", "paragraph", "list_item", "list_item", "formula", "table", "table"]
+    assert [table.has_spans for table in page.tables] == [True, False]
+    assert page.blocks[4].text == "E = mc^2"
+    assert "rowspan" in page.markdown and "| 1 | 2 |" in page.markdown
+    assert (page.width, page.height) == (288, 144)
+    assert {"render", "engine", "total"} <= set(page.timings)
+
+
+def test_the_model_sees_the_page_and_the_prompt() -> None:
+    engine = ScriptedEngine("text")
+    read(pdf("Hello", size=(300, 200)), engine, dpi=144, max_tokens=77, max_tiles=9)
+    (request,) = engine.requests
+    picture, prompt = request.messages[0].parts
+    assert isinstance(picture, Image) and isinstance(picture.source, PIL.Image.Image)
+    assert picture.source.size == (600, 400)
+    assert prompt.text == PROMPT
+    assert (request.page, request.max_tiles, request.sampling.max_tokens) == (True, 9, 77)
+    assert request.sampling.temperature == 0
+
+
+def test_pages_are_asked_about_at_once_and_come_in_order() -> None:
+    widths = [300 + 10 * n for n in range(12)]
+    delays = dict(zip(widths, reversed(range(12)), strict=True))
+
+    class Uneven(ScriptedEngine):
+        async def astream(self, request: Request) -> Any:
+            picture = request.messages[0].parts[0]
+            await asyncio.sleep(delays[picture.source.width] * 0.02)  # type: ignore[union-attr]
+            async with aclosing(super().astream(request)) as events:
+                async for event in events:
+                    yield event
+
+    engine = Uneven(by_width({width: f"page {width}" for width in widths}), seconds=0.2)
+    pages = read(scan(*widths), engine)
+    assert [page.text for page in pages] == [f"page {width}" for width in widths]
+    assert [page.number for page in pages] == list(range(1, 13))
+    assert engine.most > 1
+    assert_no_threads()
+
+
+def test_no_more_than_in_flight() -> None:
+    engine = ScriptedEngine("text", seconds=0.1)
+    assert len(read(scan(*range(300, 310)), engine, in_flight=3)) == 10
+    assert engine.most <= 3
+
+
+def test_closing_the_iterator_cancels_what_is_asked() -> None:
+    engine = ScriptedEngine(by_width({300 + n: "text" for n in range(30)}))
+    pages = parse(scan(*range(300, 330)), transcriber="internvl", engine=engine)
+    next(pages)
+    engine.seconds = 60
+    deadline = time.monotonic() + 20
+    while not engine.running:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    pages.close()
+    assert_no_threads()
+    assert engine.running == 0
+    assert engine.cancelled > 0
+
+
+async def test_aparse_never_blocks_and_cancelling_ends_it() -> None:
+    engine = ScriptedEngine("text", seconds=0.05)
+    with blockbuster_ctx():
+        async with aclosing(aparse(scan(300, 310, 320), transcriber="internvl", engine=engine)) as pages:
+            assert [page.text async for page in pages] == ["text"] * 3
+        engine.seconds = 60
+
+        async def first() -> None:
+            async for _ in aparse(scan(300), transcriber="internvl", engine=engine):
+                pass
+
+        task = asyncio.create_task(first())
+        while not engine.running:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await asyncio.to_thread(assert_no_threads)
+    assert engine.running == 0
+
+
+def test_a_loop_is_stopped_early_and_the_page_asked_again() -> None:
+    engine = ScriptedEngine(in_turn(LOOP, "All is well"))
+    (page,) = read(scan(400), engine)
+    assert (page.status, page.method, page.attempts, page.text) == ("retried", "internvl", 2, "All is well")
+    assert "repeated itself" in page.reason
+    assert engine.said < len(LOOP) / 2
+    first, second = engine.requests
+    assert first.sampling.temperature == 0 < second.sampling.temperature
+
+
+def test_after_two_loops_rapidocr_reads_the_page() -> None:
+    (page,) = read(scan(400), ScriptedEngine(LOOP))
+    assert (page.status, page.method, page.attempts, page.text) == ("fallback", "rapidocr", 3, "Total 42")
+    assert "twice the model repeated itself" in page.reason
+    assert "read by rapidocr" in page.reason
+
+
+def test_what_the_model_began_with_is_kept_where_rapidocr_sees_nothing() -> None:
+    page = PIL.Image.new("L", (400, 200), "white")
+    page.paste(0, (100, 60, 300, 140))
+    (page_,) = read(page, ScriptedEngine(LOOP))
+    assert (page_.status, page_.method, page_.text) == ("fallback", "internvl", LOOP[:31].strip())
+    assert page_.reason.endswith("(it sees nothing); this is what the model began with")
+
+
+@pytest.mark.parametrize("silence", ["", "  \n", "```markdown\n```"])
+def test_silence_about_a_page_with_ink_is_no_answer(silence: str) -> None:
+    (page,) = read(scan(400), ScriptedEngine(silence))
+    assert (page.status, page.text, page.attempts) == ("fallback", "Total 42", 3)
+    assert "said nothing" in page.reason
+
+
+def test_a_blank_page_is_not_asked_about() -> None:
+    engine = ScriptedEngine("hallucination")
+    pages = read([scan(400, text=""), pdf("")], engine)
+    assert [(page.status, page.text) for page in pages] == [("empty", "")] * 2
+    assert all(page.reason for page in pages)
+    assert engine.requests == []
+
+
+def test_an_answer_cut_off_is_asked_for_again_with_more_tokens() -> None:
+    long = " ".join(f"word{n}" for n in range(60))
+    engine = ScriptedEngine(long)
+    (page,) = read(scan(400), engine, max_tokens=80)
+    assert (page.status, page.text, page.attempts) == ("retried", long, 2)
+    assert [request.sampling.max_tokens for request in engine.requests] == [80, 160]
+    assert "max_tokens = 80" in page.reason
+
+    (page,) = read(scan(400), ScriptedEngine(long), max_tokens=30)
+    assert (page.status, page.text) == ("fallback", long[:240])
+    assert "max_tokens = 60; what follows is missing" in page.reason
+
+    engine = ScriptedEngine(long, context=130)
+    (page,) = read(scan(400), engine, max_tokens=30)
+    assert (page.status, page.text, len(engine.requests)) == ("fallback", long[:120], 1)
+    assert "what follows is missing" in page.reason
+
+
+def test_an_engine_that_fails_costs_the_page() -> None:
+    said = {
+        400: "good",
+        410: EngineError("out of memory", remedy="Use less"),
+        420: RuntimeError("cuda"),
+        430: "good",
+    }
+    pages = read(scan(*said), ScriptedEngine(by_width(said)))
+    assert [page.status for page in pages] == ["ok", "failed", "failed", "ok"]
+    assert pages[1].reason == "out of memory. Use less."
+    assert "RuntimeError: cuda" in pages[2].reason
+    with pytest.raises(EngineError, match="page 2: out of memory"):
+        read(scan(*said), ScriptedEngine(by_width(said)), on_error="raise")
+
+
+def test_a_failed_second_try_tells_of_the_first() -> None:
+    (page,) = read(scan(400), ScriptedEngine(in_turn(LOOP, EngineError("gone"))))
+    assert page.status == "fallback"
+    assert "repeated itself" in page.reason and "gone" in page.reason
+
+
+def test_a_turned_scan_is_shown_upright() -> None:
+    upright = PIL.Image.open(io.BytesIO(scan(700, text="Invoice of the year 42")))
+    out = io.BytesIO()
+    upright.rotate(-90, expand=True).save(out, "PNG", dpi=(100, 100))
+    seen: list[tuple[int, int]] = []
+
+    def script(image: PIL.Image.Image, request: Request) -> str:
+        seen.append(image.size)
+        return "text"
+
+    (page,) = read(out.getvalue(), ScriptedEngine(script))
+    assert page.rotation == 90
+    assert seen == [(700, 200)]
+    assert page.width > page.height
+
+
+def test_auto_asks_only_about_pages_without_a_sound_text_layer(caplog: pytest.LogCaptureFixture) -> None:
+    engine = ScriptedEngine("from the model")
+    with caplog.at_level(logging.INFO, "internvl_loaders"):
+        pages = list(parse([pdf("A letter of\nseveral words."), scan(400)], engine=engine))
+    assert [page.method for page in pages] == ["text-layer", "internvl"]
+    assert len(engine.requests) == 1
+    assert [r.getMessage() for r in caplog.records if "transcriber auto" in r.getMessage()] == [
+        "transcriber auto: pages without a sound text layer go to internvl (scripted-1B: the engine given)"
+    ]
+
+
+def test_answers_are_cached_by_what_they_depend_on(tmp_path: Path) -> None:
+    engine = ScriptedEngine("first")
+    options: dict[str, Any] = {"cache_dir": tmp_path}
+    read(scan(400), engine, **options)
+    engine.script = lambda image, request: "second"
+    (page,) = read(scan(400), engine, **options)
+    assert (page.text, len(engine.requests)) == ("first", 1)
+    for change in ({"max_tokens": 99}, {"max_tiles": 6}, {"best_of": 2}, {"dpi": 100}):
+        assert read(scan(400), engine, **options, **change)[0].text == "second"
+    engine.capabilities = type(engine.capabilities)("another", 32_768)
+    assert read(scan(400), engine, **options)[0].text == "second"
+
+
+def test_failures_are_not_cached(tmp_path: Path) -> None:
+    engine = ScriptedEngine(in_turn(EngineError("busy"), "text"))
+    assert [read(scan(400), engine, cache_dir=tmp_path)[0].status for _ in range(2)] == ["failed", "ok"]
+
+
+def test_best_of_takes_the_answer_most_like_the_others() -> None:
+    engine = ScriptedEngine(in_turn("Total 42 EUR", "Tota1 42 EUR", "nonsense"))
+    (page,) = read(scan(400), engine, best_of=3)
+    assert page.text == "Total 42 EUR"
+    assert engine.requests[0].n == 3
+    assert engine.requests[0].sampling.temperature > 0
+
+
+def test_an_engine_that_cannot_be_opened_raises_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(spec: Any) -> Any:
+        raise CheckpointError("its weights are not here", remedy="Fetch them")
+
+    monkeypatch.setattr("internvl_llm.engines.open.open_engine", refuse)
+    for on_error in ("placeholder", "skip", "raise", None):
+        with pytest.raises(CheckpointError, match="weights are not here"):
+            list(parse(scan(400, 410), transcriber="internvl", model="InternVL3-1B", on_error=on_error))
+    letter = pdf("A letter of\nseveral words.")
+    assert [page.method for page in parse(letter, model="InternVL3-1B")] == ["text-layer"]
+    assert_no_threads()
+
+
+def test_options_carry_an_engine_but_not_into_json() -> None:
+    engine = ScriptedEngine("")
+    options = ParseOptions.of(engine=engine, transcriber="internvl")
+    assert options.engine is engine
+    assert ParseOptions.of(options, dpi=100).engine is engine
+    assert {options: 1}[ParseOptions.of(options)] == 1
+    assert options.model_dump(mode="json")["engine"] is None
+    with pytest.raises(OptionError, match="option engine.*nor an Engine"):
+        ParseOptions.of(engine="warp")
+    with pytest.raises(OptionError, match="option engine"):
+        ParseOptions.of(engine=object())
+
+
+def test_a_worker_may_send_anything() -> None:
+    from concurrent.futures import Future
+
+    from internvl_loaders.pipeline.desk import Desk
+    from internvl_loaders.transcribe.model.choice import Choice
+    from internvl_loaders.transcribe.model.transcriber import Transcriber
+
+    engine = ScriptedEngine("text")
+    desk = Desk(Transcriber(Choice("x", "y", engine=engine), ParseOptions()), 2, 10_000)
+    for head in (
+        {"picture": None},
+        {"picture": ["L", 2, 2], "page": 3},
+        {"picture": ["L", 2, 2], "page": "x"},
+    ):
+        shown: Future[Any] = Future()
+        final = desk.take(shown, Future, None)
+        shown.set_result((head, b"{}rubbish"))
+        with pytest.raises(PageError, match="no page"):
+            final.result(timeout=10)
+    desk.close()
+    assert_no_threads()
