@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -202,8 +202,7 @@ class OpenDocument:
             if any(_lies_on(other, block) for other in draft.blocks):
                 continue  # a background: what is seen on it is in the text layer
             crop = self._crop(draft, index, block)
-            with draft.timed("ocr"):
-                reading = _transcriber(threads).read(crop, crop.width / (_width(block) * draft.size[0]) * 72)
+            reading = _ocr(draft, crop, crop.width / (_width(block) * draft.size[0]) * 72, threads)
             if reading.confidence is not None and reading.confidence >= _LEAST_PICTURE_CONFIDENCE:
                 text = "\n".join(found.text for found in structure(reading.content) if found.text)
                 update = {"text": text, "confidence": round(reading.confidence, 4)}
@@ -215,8 +214,7 @@ class OpenDocument:
     def _read_image(self, draft: _Draft, index: int, threads: int) -> None:
         draft.method = "rapidocr"
         image = self._rendered(draft, index)
-        with draft.timed("ocr"):
-            reading: Reading = _transcriber(threads).read(image, image.width / draft.size[0] * 72)
+        reading = _ocr(draft, image, image.width / draft.size[0] * 72, threads)
         draft.timings |= reading.timings
         draft.rotation, draft.skew = reading.rotation, reading.skew
         draft.confidence = reading.confidence
@@ -278,6 +276,13 @@ def _encoded(image: PIL.Image.Image) -> Image:
     out = io.BytesIO()
     image.save(out, "PNG")
     return Image(data=out.getvalue(), width=image.width, height=image.height)
+
+
+def _ocr(draft: _Draft, image: PIL.Image.Image, dpi: float, threads: int) -> Reading:
+    """What OCR sees on an image, its content made sane."""
+    with draft.timed("ocr"):
+        reading = _transcriber(threads).read(image, dpi)
+    return replace(reading, content=sane(reading.content))
 
 
 @cache

@@ -15,7 +15,6 @@ from internvl_loaders.structure.order import reading_order
 from internvl_loaders.structure.paragraphs import Draft, drafts
 from internvl_loaders.structure.roles import assign
 from internvl_loaders.structure.rows import printed_lines
-from internvl_loaders.structure.sane import sane
 from internvl_loaders.structure.script import is_rtl
 from internvl_loaders.structure.strips import Item
 from internvl_loaders.structure.tables.find import FoundTable, find_tables
@@ -27,9 +26,9 @@ Element = Draft | Figure | FoundTable
 def structure(content: Content, *, words: bool = False, neighbours: Sequence[Content] = ()) -> list[Block]:
     """The page's blocks in reading order; every span's text is in exactly one of them.
 
-    `neighbours` are other pages of the document: running heads and feet show by repetition.
+    `content` and `neighbours`, other pages of the document, are as `sane` gives them: running heads
+    and feet show by repetition.
     """
-    content, neighbours = sane(content), [sane(page) for page in neighbours]
     tables = find_tables(content)
     consumed = frozenset[int]().union(*(t.spans for t in tables))
     rest = [s for i, s in enumerate(content.spans) if i not in consumed and s.text.strip()]

@@ -49,7 +49,7 @@ def test_words_without_extent_are_still_read(size: float, upright: bool) -> None
     spans = [
         Span("0", 0, 0, 0, y, size, n, upright=upright) for n, y in enumerate([0, 0, 0, 3, 5, 0, 0, 9] * 2)
     ]
-    blocks = structure(Content(600, 600, spans), words=True)
+    blocks = structure(sane(Content(600, 600, spans)), words=True)
     assert sum(block.text.count("0") for block in blocks) == len(spans)
 
 
@@ -58,6 +58,6 @@ def test_impossible_numbers_side_by_side() -> None:
     spans = [Span("w", x, y, x, y, 9) for x, y in product(odd, odd)]
     rules = [Rule(x, y, x, y) for x, y in product(odd, odd)]
     figures = [Rect(x, y, x, y) for x, y in product(odd, odd)]
-    page = Content(NAN, 842, spans, rules, figures, len(rules))
+    page = sane(Content(NAN, 842, spans, rules, figures, len(rules)))
     blocks = structure(page, neighbours=[page], words=True)
     assert sum(len(block.words) for block in blocks) == len(spans)
