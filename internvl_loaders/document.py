@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, model_validator
+
+from internvl_loaders.render import html, markdown, table, text
+from internvl_loaders.values import Box, Cell, Dispute, Image, Text, Value, Word
 
 if TYPE_CHECKING:
     import pandas
     from docling_core.types.doc import DoclingDocument
+
+__all__ = [
+    "MAX_PLACES",
+    "Block",
+    "BlockType",
+    "Box",
+    "Cell",
+    "Dispute",
+    "Document",
+    "Image",
+    "Page",
+    "Status",
+    "Table",
+    "Word",
+]
 
 SCHEMA: Final = "internvl-document/1"
 MAX_PLACES: Final = 1_000_000
@@ -40,109 +49,6 @@ BlockType = Literal[
 ]
 
 
-def _encodable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_encodable)]
-"""Text that UTF-8 can carry: a lone surrogate, as broken fonts and file names yield, is U+FFFD."""
-
-
-def _bytes(value: object) -> bytes:
-    if isinstance(value, str):
-        return base64.b64decode(value, validate=True)
-    if isinstance(value, bytes):
-        return value
-    raise ValueError("neither bytes nor base64 text")
-
-
-Base64Bytes = Annotated[
-    bytes,
-    PlainValidator(_bytes),
-    PlainSerializer(lambda v: base64.b64encode(v).decode("ascii"), when_used="json"),
-]
-
-
-class Value(BaseModel):
-    """Frozen, closed: an unknown field is an error, so a newer schema is noticed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Box(Value):
-    """A rectangle in fractions of the page, origin top left; 0 <= x0 <= x1 <= 1, same for y."""
-
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Box:
-        if not (0 <= self.x0 <= self.x1 <= 1 and 0 <= self.y0 <= self.y1 <= 1):
-            raise ValueError(f"not a box within the page: {self}")
-        return self
-
-    @classmethod
-    def of(cls, x0: float, y0: float, x1: float, y1: float, width: float = 1, height: float = 1) -> Box:
-        """From page units, clipped to the page and rounded to 5 digits (0.01 mm on A4)."""
-
-        def clip(v: float, whole: float) -> float:
-            return round(min(max(v / whole, 0.0), 1.0), 5)
-
-        left, right = sorted((clip(x0, width), clip(x1, width)))
-        top, bottom = sorted((clip(y0, height), clip(y1, height)))
-        return cls(x0=left, y0=top, x1=right, y1=bottom)
-
-    @classmethod
-    def around(cls, boxes: list[Box]) -> Box | None:
-        """The smallest box that holds all of them."""
-        if not boxes:
-            return None
-        return cls(
-            x0=min(b.x0 for b in boxes),
-            y0=min(b.y0 for b in boxes),
-            x1=max(b.x1 for b in boxes),
-            y1=max(b.y1 for b in boxes),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.x0:g},{self.y0:g},{self.x1:g},{self.y1:g}"
-
-
-class Word(Value):
-    """A word (or, in scripts without spaces, a run) with its place."""
-
-    text: Text
-    box: Box
-    confidence: float | None = None
-
-
-class Image(Value):
-    """Encoded image bytes; base64 in JSON."""
-
-    data: Base64Bytes = Field(repr=False)
-    mime_type: Literal["image/png", "image/jpeg"] = "image/png"
-    width: int
-    height: int
-
-
-class Cell(Value):
-    """A table cell at (`row`, `col`), 0-based, covering `row_span` x `col_span` grid places."""
-
-    row: int = Field(ge=0)
-    col: int = Field(ge=0)
-    row_span: int = Field(default=1, ge=1)
-    col_span: int = Field(default=1, ge=1)
-    text: Text = ""
-    header: bool = False
-    box: Box | None = None
-
-
 class Table(Value):
     """A grid of `rows` x `cols` places; cells never overlap nor leave it; a place no cell covers is empty.
 
@@ -161,7 +67,7 @@ class Table(Value):
         for cell in self.cells:
             if cell.row + cell.row_span > self.rows or cell.col + cell.col_span > self.cols:
                 raise ValueError(f"cell leaves the {self.rows} x {self.cols} grid: {cell}")
-            for place in cell_places(cell):
+            for place in cell.places:
                 if place in taken:
                     raise ValueError(f"two cells at row {place[0]}, column {place[1]}")
                 taken.add(place)
@@ -185,7 +91,7 @@ class Table(Value):
         """`rows` lists of `cols` texts; a spanning cell's text is repeated in each of its places."""
         texts = [[""] * self.cols for _ in range(self.rows)]
         for cell in self.cells:
-            for r, c in cell_places(cell):
+            for r, c in cell.places:
                 texts[r][c] = cell.text
         return texts
 
@@ -195,15 +101,11 @@ class Table(Value):
         Several header rows are joined by ` / `, equal headers are told apart as `A`, `A (2)`; a
         table without header cells gets a blank header row.
         """
-        from internvl_loaders.render.table import gfm
-
-        return gfm(self)
+        return table.gfm(self)
 
     def to_html(self) -> str:
         """A bare `<table>` with spans; every text escaped."""
-        from internvl_loaders.render.table import html
-
-        return html(self)
+        return table.html(self)
 
     def to_csv(self) -> str:
         """RFC 4180 (lines end in CR LF), spans repeated.
@@ -211,30 +113,15 @@ class Table(Value):
         A text that a spreadsheet would take for a formula gets a leading apostrophe; numbers,
         signed ones too, stay as they are.
         """
-        from internvl_loaders.render.table import csv
-
-        return csv(self)
+        return table.csv(self)
 
     def to_records(self) -> list[dict[str, str]]:
         """One dict a body row, keyed by the headers of `to_gfm`; a blank one is `column 1` or so."""
-        from internvl_loaders.render.table import records
-
-        return records(self)
+        return table.records(self)
 
     def to_pandas(self) -> pandas.DataFrame:
         """`to_records` as a DataFrame of strings: `007` stays `007`. Needs the extra `pandas`."""
-        from internvl_loaders.render.table import dataframe
-
-        return dataframe(self)
-
-
-def cell_places(cell: Cell) -> list[tuple[int, int]]:
-    """The grid places a cell covers."""
-    return [
-        (r, c)
-        for r in range(cell.row, cell.row + cell.row_span)
-        for c in range(cell.col, cell.col + cell.col_span)
-    ]
+        return table.dataframe(self)
 
 
 class Block(Value):
@@ -253,14 +140,6 @@ class Block(Value):
     table: Table | None = None
     image: Image | None = None
     words: tuple[Word, ...] = ()
-
-
-class Dispute(Value):
-    """A token where the transcription and a second reading of the page differ."""
-
-    text: Text
-    witness: Text
-    box: Box | None = None
 
 
 class Page(Value):
@@ -317,21 +196,15 @@ class Page(Value):
 
     def to_markdown(self, *, headers_footers: bool = True) -> str:
         """Markdown in which text of the document can never become markup."""
-        from internvl_loaders.render.markdown import markdown
-
-        return markdown(self.blocks, headers_footers=headers_footers)
+        return markdown.markdown(self.blocks, headers_footers=headers_footers)
 
     def to_html(self, *, headers_footers: bool = True) -> str:
         """An HTML fragment in which text of the document can never become markup or script."""
-        from internvl_loaders.render.html import html
-
-        return html(self.blocks, headers_footers=headers_footers)
+        return html.html(self.blocks, headers_footers=headers_footers)
 
     def to_text(self, *, headers_footers: bool = True) -> str:
         """Plain text: blocks apart by a blank line, table cells by tabs."""
-        from internvl_loaders.render.text import text
-
-        return text(self.blocks, headers_footers=headers_footers)
+        return text.text(self.blocks, headers_footers=headers_footers)
 
 
 class Document(Value):
@@ -358,21 +231,15 @@ class Document(Value):
 
     def to_markdown(self, *, page_breaks: bool = False, headers_footers: bool = True) -> str:
         """Pages apart by a blank line or, with `page_breaks`, a form feed; a failed one is a warning."""
-        from internvl_loaders.render.markdown import document
-
-        return document(self, page_breaks=page_breaks, headers_footers=headers_footers)
+        return markdown.document(self, page_breaks=page_breaks, headers_footers=headers_footers)
 
     def to_text(self, *, page_breaks: bool = False, headers_footers: bool = True) -> str:
         """Like `to_markdown`, as plain text."""
-        from internvl_loaders.render.text import document
-
-        return document(self, page_breaks=page_breaks, headers_footers=headers_footers)
+        return text.document(self, page_breaks=page_breaks, headers_footers=headers_footers)
 
     def to_html(self, *, headers_footers: bool = True) -> str:
         """A complete HTML document, one `<section>` a page, with a policy that forbids scripts."""
-        from internvl_loaders.render.html import document
-
-        return document(self, headers_footers=headers_footers)
+        return html.document(self, headers_footers=headers_footers)
 
     def to_docling(self) -> DoclingDocument:
         """As docling-core's document, for its chunkers and serializers. Needs the extra `docling`."""

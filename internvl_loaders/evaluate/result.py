@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from internvl_loaders.document import Value
 from internvl_loaders.evaluate.truth import Skipped
+from internvl_loaders.values import Value
 
 
 class PageReading(Value):

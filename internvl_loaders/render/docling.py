@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 from pydantic import AnyUrl
 
-from internvl_loaders.document import Block, Box, Document, Image, Page, Table
 from internvl_loaders.errors import MissingDependencyError
-from internvl_loaders.render import Item, Single, clean, content, layout, one_line, printed_marker
+from internvl_loaders.render.escape import clean, one_line
+from internvl_loaders.render.layout import Item, Single, content, heading_level, layout, printed_marker
+from internvl_loaders.render.shapes import Block, Document, Page, Table
+from internvl_loaders.values import Box, Image
 
 try:
     from docling_core.types.doc import (
@@ -77,32 +79,37 @@ class _Page:
             size = Size(width=page.width, height=page.height)
             self.result.add_page(page_no=page.number, size=size, image=self._image(page.image, page.width))
         if page.notice:
-            self._text(Block(type="header", text=page.notice), None)
+            self._text("header", page.notice, None)
         for entry in layout(content(page.blocks, headers_footers=True)):
             if isinstance(entry, tuple):
                 self._list(entry, None)
             elif entry.block.type == "figure" or entry.block.table is not None:
                 self._captioned(entry)
             else:
-                self._text(entry.block, None)
+                self._block(entry.block)
 
-    def _text(self, block: Block, parent: NodeItem | None) -> NodeItem:
+    def _block(self, block: Block) -> None:
         text = clean(block.text).strip("\n")
         place = self._provenance(block.box, len(text))
-        result: NodeItem
         match block.type:
             case "heading":
-                level = min(max(block.level or 1, 1), 6)
-                result = self.result.add_heading(one_line(text), level=level, prov=place, parent=parent)
+                self.result.add_heading(one_line(text), level=heading_level(block), prov=place)
             case "code":
-                result = self.result.add_code(text, prov=place, parent=parent)
+                self.result.add_code(text, prov=place)
             case "formula":
-                result = self.result.add_formula(text, prov=place, parent=parent)
+                self.result.add_formula(text, prov=place)
             case _:
-                layer = ContentLayer.FURNITURE if block.type in ("header", "footer") else ContentLayer.BODY
-                label = _LABELS.get(block.type, DocItemLabel.TEXT)
-                result = self.result.add_text(label, text, prov=place, parent=parent, content_layer=layer)
-        return result
+                self._text(block.type, text, block.box)
+
+    def _text(self, block_type: str, text: str, box: Box | None, parent: NodeItem | None = None) -> NodeItem:
+        text = clean(text).strip("\n")
+        return self.result.add_text(
+            _LABELS.get(block_type, DocItemLabel.TEXT),
+            text,
+            prov=self._provenance(box, len(text)),
+            parent=parent,
+            content_layer=ContentLayer.FURNITURE if block_type in ("header", "footer") else ContentLayer.BODY,
+        )
 
     def _list(self, items: Sequence[Item], parent: NodeItem | None) -> None:
         group = self.result.add_list_group(parent=parent)
@@ -129,9 +136,10 @@ class _Page:
             width = (block.box.x1 - block.box.x0) * self.page.width if block.box else 0
             item = self.result.add_picture(image=self._image(block.image, width), prov=place)
         if entry.caption is not None:
-            item.captions.append(self._text(entry.caption, item).get_ref())
+            caption = self._text("caption", entry.caption.text, entry.caption.box, parent=item)
+            item.captions.append(caption.get_ref())
         if block.type == "figure" and block.table is None and block.text.strip():
-            self._text(Block(type="paragraph", text=block.text, box=block.box), None)
+            self._text("paragraph", block.text, block.box)
 
     def _table(self, table: Table) -> TableData:
         header_rows = table.header_rows

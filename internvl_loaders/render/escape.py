@@ -1,4 +1,4 @@
-"""Text as markdown that CommonMark, GFM and their maths extensions read as that very text.
+"""Text cleaned for every format, and as markdown that CommonMark, GFM and maths extensions read as that text.
 
 No more is escaped than can be markup where it stands: `snake_case`, `3 * 4`, `C#`, `-5`, `AT&T`,
 `p < 0.05` and `[1]` stay as they are. `<` and `&` become entities, since programs look for tags in
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
 _INLINE = re.compile(
     r"""
     (?P<entity> <(?=[A-Za-z/!?]|[^\s<>]*@) | &(?=\#?[0-9A-Za-z]+;) )
@@ -23,6 +24,16 @@ _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 _MATHS = re.compile(r"\$(?=\S)[^$]*(?<=\S)\$(?!\d)")
 # headings, quotes, tables' rows and their second line, rules, fences, bullets, numbers
 _BLOCK = re.compile(r"(?=[#>|]|~~~|[-*_:|=\s]+$|[-+*](?:\s|$))|([0-9]{1,9})(?=[.)](?:\s|$))")
+
+
+def clean(text: str) -> str:
+    """Every kind of line break as `\\n`, without byte order marks and what XML and HTML do not allow."""
+    return _FORBIDDEN.sub("", "\n".join(text.splitlines()))
+
+
+def one_line(text: str) -> str:
+    """Cleaned, each run of white space one space, none at the ends."""
+    return " ".join(clean(text).split())
 
 
 def inline(text: str) -> str:

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 
-from internvl_loaders.document import Block, Document, Image, Page
-from internvl_loaders.render import Item, Single, clean, content, layout, one_line, printed_marker
+from internvl_loaders.render import table
+from internvl_loaders.render.escape import clean, one_line
+from internvl_loaders.render.layout import Item, Single, content, heading_level, layout, printed_marker
+from internvl_loaders.render.shapes import Block, Document, Page
+from internvl_loaders.values import Image
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = """
@@ -89,7 +92,7 @@ def _block(entry: Single) -> str:
         case "table" | "figure":
             return _figure(entry)
         case "heading":
-            level = min(max(block.level or 1, 1), 6)
+            level = heading_level(block)
             return f"<h{level}>{text}</h{level}>"
         case "code":
             return f"<pre><code>{escape(clean(block.text), quote=False)}</code></pre>"
@@ -108,7 +111,7 @@ def _figure(entry: Single) -> str:
     if block.image is not None:
         parts.append(_image(block.image, one_line(caption.text if caption else "")))
     if block.table is not None:
-        parts.append(block.table.to_html())
+        parts.append(table.html(block.table))
     elif block.text.strip():
         parts.append(f"<p>{_text(block.text)}</p>")
     if block.type == "table" and caption is None:

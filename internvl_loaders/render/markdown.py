@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from textwrap import indent
 
-from internvl_loaders.document import Block, Document, Page
-from internvl_loaders.render import Item, clean, content, is_list_item, nested, one_line, printed_marker
-from internvl_loaders.render.escape import inline, line_start
+from internvl_loaders.render import table
+from internvl_loaders.render.escape import clean, inline, line_start, one_line
+from internvl_loaders.render.layout import Item, content, heading_level, is_list_item, nested, printed_marker
+from internvl_loaders.render.shapes import Block, Document, Page
 
 _ORDINAL = re.compile(r"(0|[1-9][0-9]{0,8})([.)])")
 _TASK = re.compile(r"\[[ xX]\](?=\s|$)")
@@ -55,10 +56,10 @@ def _parts(blocks: Sequence[Block]) -> Iterator[str]:
 
 def _block(block: Block) -> str:
     if block.table is not None:
-        return block.table.to_html() if block.table.has_spans else block.table.to_gfm()
+        return table.html(block.table) if block.table.has_spans else table.gfm(block.table)
     match block.type:
         case "heading":
-            level = min(max(block.level or 1, 1), 6)
+            level = heading_level(block)
             # a run of `#` at the end would be taken for the heading's closing
             text = re.sub(r"(?<!\S)(#+)$", r"\\\1", inline(one_line(block.text)))
             return f"{'#' * level} {text}"

@@ -8,10 +8,10 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from internvl_loaders.document import Cell, Table
 from internvl_loaders.errors import MissingDependencyError
-from internvl_loaders.render import clean, one_line
-from internvl_loaders.render.escape import inline
+from internvl_loaders.render.escape import clean, inline, one_line
+from internvl_loaders.render.shapes import Table
+from internvl_loaders.values import Cell
 
 if TYPE_CHECKING:
     import pandas
@@ -77,11 +77,7 @@ def html(table: Table) -> str:
     covered: set[tuple[int, int]] = set()
     for cell in table.cells:
         starting[cell.row, cell.col] = cell
-        covered.update(
-            (row, col)
-            for row in range(cell.row, cell.row + cell.row_span)
-            for col in range(cell.col, cell.col + cell.col_span)
-        )
+        covered.update(cell.places)
     rows = []
     for row in range(table.rows):
         cells = [

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from internvl_loaders.document import Block, Document, Page, Table
-from internvl_loaders.render import clean, content, is_list_item, one_line
+from internvl_loaders.render.escape import clean, one_line
+from internvl_loaders.render.layout import content, is_list_item
+from internvl_loaders.render.shapes import Block, Document, Page, Table
 
 
 def document(document: Document, *, page_breaks: bool = False, headers_footers: bool = True) -> str:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from internvl_loaders.document import Block, Document, Image, Page
-from internvl_loaders.render import content, printed_marker
 from internvl_loaders.render.html import html
+from internvl_loaders.render.layout import content, printed_marker
 from tests.kit import documents
 from tests.kit.documents import flat, table
 

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from internvl_loaders.document import Block, Document, Page
-from internvl_loaders.render import printed_marker
+from internvl_loaders.render.layout import printed_marker
 from internvl_loaders.render.markdown import markdown, page
 from tests.kit import documents
 from tests.kit.documents import flat, table
