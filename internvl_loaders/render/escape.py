@@ -69,14 +69,13 @@ def _live_runs(text: str) -> set[int]:
     closers: dict[str, list[int]] = {}
     for match in re.finditer(r"\*+|_+|~+", text):
         mark, start = match[0][0], match.start()
-        before = text[start - 1] if start else " "
-        after = text[match.end()] if match.end() < len(text) else " "
-        if mark == "_" and before.isalnum() and after.isalnum():
-            continue
-        if not after.isspace() and (not _is_punctuation(after) or not before.isalnum()):
-            openers.setdefault(mark, []).append(start)
-        if not before.isspace() and (not _is_punctuation(before) or not after.isalnum()):
-            closers.setdefault(mark, []).append(start)
+        for before, after in _neighbours(text, start, match.end()):
+            if mark == "_" and before.isalnum() and after.isalnum():
+                continue
+            if not after.isspace() and (not _is_punctuation(after) or not before.isalnum()):
+                openers.setdefault(mark, []).append(start)
+            if not before.isspace() and (not _is_punctuation(before) or not after.isalnum()):
+                closers.setdefault(mark, []).append(start)
     live = {
         start
         for mark in openers.keys() & closers.keys()
@@ -86,6 +85,20 @@ def _live_runs(text: str) -> set[int]:
     if _MATHS.search(text):
         live.update(match.start() for match in re.finditer(r"\$+", text))
     return live
+
+
+def _neighbours(text: str, start: int, end: int) -> set[tuple[str, str]]:
+    """The characters around a run, and those beyond tildes, past which cmark-gfm looks; ends are spaces."""
+
+    def around(start: int, end: int) -> tuple[str, str]:
+        return (text[start - 1] if start else " ", text[end] if end < len(text) else " ")
+
+    left, right = start, end
+    while left and text[left - 1] == "~":
+        left -= 1
+    while right < len(text) and text[right] == "~":
+        right += 1
+    return {around(start, end), around(left, right)}
 
 
 def _is_punctuation(char: str) -> bool:

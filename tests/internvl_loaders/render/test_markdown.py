@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -325,6 +325,8 @@ def test_github_reads_it_the_same() -> None:
     html5lib = pytest.importorskip("html5lib")
 
     @given(st.lists(readable, max_size=4))
+    @example([Block(type="paragraph", text="**a~**a")])
+    @example([Block(type="paragraph", text="a__~a__ a**~~~.b**")])
     def same(blocks: list[Block]) -> None:
         assume(not re.search("://|www|@", str(blocks)))
         rendered = cmark.github_flavored_markdown_to_html(markdown(blocks))
