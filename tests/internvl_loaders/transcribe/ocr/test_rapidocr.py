@@ -16,7 +16,6 @@ from internvl_loaders.content import Content
 from internvl_loaders.errors import MissingDependencyError
 from internvl_loaders.transcribe.ocr import ppocr
 from internvl_loaders.transcribe.ocr.rapidocr import RapidOCRTranscriber
-
 from tests.kit.pages import LINES, page
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from internvl_loaders.transcribe.ocr.rapidocr import RapidOCRTranscriber
 from internvl_loaders.transcribe.ocr.ruling import find_figures, find_rules
-
 from tests.kit.pages import page
 
 NO_TEXT = np.zeros((0, 4))
