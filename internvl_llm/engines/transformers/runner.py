@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import threading
 from collections import deque
@@ -88,6 +89,8 @@ class Runner:
         self.embed = model.get_input_embeddings()
         self.device, self.dtype = self.embed.weight.device, self.embed.weight.dtype
         self.cache = RowCache(self.language.config.num_hidden_layers)
+        parameters = inspect.signature(type(self.language).forward).parameters
+        self.cache_parameter = "cache" if "cache" in parameters else "past_key_values"  # its former name
         self.prefixes = Prefixes(settings.prefix_bytes)
         self.features = Features(settings.feature_bytes)
         self.speaking: list[Job] = []
@@ -269,8 +272,8 @@ class Runner:
             inputs_embeds=embedded,
             attention_mask=attention,
             position_ids=places,
-            past_key_values=self.cache,
             use_cache=True,
+            **{self.cache_parameter: self.cache},
         )
         hidden: torch.Tensor = out.last_hidden_state
         return hidden
