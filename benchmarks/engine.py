@@ -44,7 +44,7 @@ def main() -> int:
 def _throughput(options: argparse.Namespace) -> dict[str, Any]:
     """16 chats at once, half from threads, half from asyncio, against one `generate` after another."""
     engine = TransformersEngine(EngineSpec(str(options.model), prefix_bytes=0, feature_bytes=0))
-    model = engine._runners[0].model
+    model = engine._cores[0].runner.model
     requests = [
         Request(
             f"Write a short story about {topic}.",
@@ -80,14 +80,14 @@ def _throughput(options: argparse.Namespace) -> dict[str, Any]:
 
 def _loop(engine: TransformersEngine, model: Any, request: Request) -> tuple[int, ...]:
     """As the model card's example: encode, `generate`, decode."""
-    ids = torch.tensor([engine._prompted(request).ids])
+    ids = torch.tensor([engine.prompting.tokenize(request).ids])
     with torch.inference_mode():
         out = model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             max_new_tokens=request.sampling.max_tokens,
             do_sample=False,
-            suppress_tokens=list(engine._runners[0].settings.never),
+            suppress_tokens=list(engine._cores[0].suppressed_tokens),
         )
     said = tuple(out[0, ids.shape[1] :].tolist())
     engine._decode(said)

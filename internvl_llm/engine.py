@@ -1,15 +1,17 @@
-"""What runs a checkpoint: the protocol of engines, what they can do, and the spec they are opened by."""
+"""What runs a checkpoint: the protocol of engines, what one can do, and the spec it is opened by."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Annotated, Protocol, get_args, runtime_checkable
 
+from pydantic import Field
+
+from internvl_llm.checkpoints.family import Precision
+from internvl_llm.errors import OptionError
 from internvl_llm.events import Event, Result, Usage
 from internvl_llm.request import Request
-
-EngineName = Literal["transformers", "vllm", "lmdeploy", "server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,18 @@ class Capabilities:
 
 @runtime_checkable
 class Engine(Protocol):
-    """Runs one checkpoint. Thread-safe: callers of all methods, sync and async, are batched together."""
+    """Runs one checkpoint. Thread-safe: callers of all methods, sync and async, are batched together.
+
+    `internvl_llm.engines.base.BaseEngine` derives most of it.
+    """
 
     @property
     def capabilities(self) -> Capabilities: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what answers: engines of one fingerprint give the same answers, and no others may have it."""
+        ...
 
     def generate(self, requests: Sequence[Request]) -> list[Result]:
         """One result a request. The first request that fails raises; the others are given up."""
@@ -57,20 +67,23 @@ class Engine(Protocol):
 class EngineSpec:
     """What to run and how. `model` is a family member in any spelling, a hub id, or a local folder.
 
-    `precision` int8 and int4 need bitsandbytes. `device_map` places modules by hand; without it the
-    parts are laid out over the GPUs there are, `replicas` copies of the model (None: as many as fit).
+    Raises OptionError for values that no engine knows.
     """
 
     model: str
-    engine: EngineName = "transformers"
-    base_url: str | None = None
-    device: str = "auto"
-    dtype: str = "auto"
-    attention: str = "auto"
-    precision: Literal["bf16", "int8", "int4"] = "bf16"
+    engine: str = "transformers"
+    """A name in `internvl_llm.engines.open.ENGINES`."""
+    base_url: Annotated[str | None, Field(description="Of a server engine.")] = None
+    device: Annotated[str, Field(description="auto, cuda, mps or cpu.")] = "auto"
+    dtype: Annotated[str, Field(description="auto, bfloat16, float16 or float32.")] = "auto"
+    attention: Annotated[str, Field(description="auto, flash_attention_2, sdpa or eager.")] = "auto"
+    precision: Annotated[
+        Precision, Field(description="Of the weights: bf16 (as they are), or int8 or int4 by bitsandbytes.")
+    ] = "bf16"
     device_map: tuple[tuple[str, int | str], ...] | None = None
-    replicas: int | None = None
-    revision: str | None = None
+    """Modules placed by hand, a mapping too; None lays the parts out over the GPUs there are."""
+    replicas: Annotated[int | None, Field(description="Copies of the model; None is as many as fit.")] = None
+    revision: Annotated[str | None, Field(description="Branch, tag or commit of a model on the hub.")] = None
     max_batch: int | None = None
     """Sequences at once; None is 16 on a CPU, 128 on GPUs."""
     kv_bytes: int | None = None
@@ -83,3 +96,16 @@ class EngineSpec:
     """Prompt tokens computed between two steps of the running sequences."""
     vision_chunk: int = 8
     """Tiles the vision tower sees at once."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.device_map, Mapping):
+            object.__setattr__(self, "device_map", tuple(self.device_map.items()))
+        if self.precision not in get_args(Precision):
+            raise OptionError(
+                f"unknown precision {self.precision!r}", remedy=f"Use one of {', '.join(get_args(Precision))}"
+            )
+        least = {"max_batch": 1, "kv_bytes": 1, "replicas": 1, "prefill_chunk": 1, "vision_chunk": 1}
+        for name, low in {**least, "prefix_bytes": 0, "feature_bytes": 0}.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise OptionError(f"{name} cannot be {value}", remedy=f"Give {low} or more")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias
 
 from internvl_llm.messages import ToolCall
@@ -24,7 +24,7 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Usage(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,11 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The last event of a stream."""
+    """The last event of a stream. `tokens` are those of the answer, where an engine tells them."""
 
     reason: FinishReason
     usage: Usage
+    tokens: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
 
 Event: TypeAlias = TextDelta | ToolCallDelta | Finish

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -15,7 +15,8 @@ from pydantic import (
     field_validator,
 )
 
-from internvl_llm.engine import Engine, EngineName
+from internvl_llm.engine import Engine
+from internvl_llm.engines.open import ENGINES
 from internvl_llm.media.limits import Limits
 from internvl_llm.media.page_ranges import page_ranges
 from internvl_loaders.errors import OptionError
@@ -25,13 +26,13 @@ OnError = Literal["raise", "skip", "placeholder"]
 
 
 def _engine(value: object) -> object:
-    if value is None or value in get_args(EngineName) or isinstance(value, Engine):
+    if value is None or (isinstance(value, str) and value in ENGINES) or isinstance(value, Engine):
         return value
-    raise ValueError(f"neither one of {', '.join(get_args(EngineName))} nor an Engine")
+    raise ValueError(f"neither one of {', '.join(ENGINES)} nor an Engine")
 
 
 AnyEngine = Annotated[
-    EngineName | Engine | None,
+    str | Engine | None,
     PlainValidator(_engine),
     PlainSerializer(lambda value: value if isinstance(value, str) else None, when_used="json"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,10 @@ Format = Literal["native", "original"]
 NATIVE, ORIGINAL = "InternVLForConditionalGeneration", "InternVLChatModel"
 _CRITIC = "InternVLRewardModel"
 """VisualPRM's: an InternVLChatModel with the same tensors and other methods."""
+
+_SMALL = 2**24
+_SAMPLES, _SAMPLE = 64, 2**16
+"""Of a file of more than `_SMALL` bytes: how many, evenly spaced, and bytes of each."""
 
 
 def folder_format(folder: Path) -> Format:
@@ -87,6 +92,27 @@ def _names(path: Path) -> list[str]:
         raise broken(path, "the file is missing", "Get the missing file of the checkpoint") from error
     except (SafetensorError, OSError) as error:
         raise broken(path, f"the file is corrupt or cut short ({error})", "Get the file again") from error
+
+
+def digest(folder: Path) -> str:
+    """Of all its files: names, sizes and times of all, contents of small ones, samples of large ones.
+
+    Weights are sampled, as reading all of them takes as long as loading them.
+    """
+    told = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if not path.is_file():
+            continue
+        stat = path.stat()
+        told.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+        with path.open("rb") as file:
+            if stat.st_size <= _SMALL:
+                told.update(file.read())
+                continue
+            for at in range(_SAMPLES):
+                file.seek(at * (stat.st_size - _SAMPLE) // (_SAMPLES - 1))
+                told.update(file.read(_SAMPLE))
+    return told.hexdigest()
 
 
 def special_tokens(folder: Path) -> dict[str, int]:

@@ -1,53 +1,198 @@
-"""Which engine there is for a spec, and `open_engine`, which shares those that are open."""
+"""Which engine: the table of those there are, one answer to what callers name, and `open_engine`, which
+shares those that are open."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import json
 import threading
-from dataclasses import replace
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from internvl_llm import __version__
+from internvl_llm.checkpoints import files, hub
+from internvl_llm.checkpoints.family import find, member
 from internvl_llm.engine import Engine, EngineSpec
-from internvl_llm.errors import MissingDependencyError, OptionError
+from internvl_llm.engines.base import BaseEngine
+from internvl_llm.errors import CheckpointError, MissingDependencyError, OptionError
 
-_engines: dict[EngineSpec, Engine] = {}
+EngineLike: TypeAlias = Engine | EngineSpec | Mapping[str, Any] | str | None
+"""How callers name an engine: one that is open, a spec, fields of one, the name of a kind, or not at all."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kind:
+    """How engines of a kind are made. `factory` is a module and the class in it that takes an EngineSpec."""
+
+    factory: str
+    extra: str
+    """Of this distribution, which brings what it needs."""
+    needs: tuple[str, ...]
+    """Distributions without which it cannot run, and whose versions may change what it answers."""
+    in_process: bool = True
+    """Whether it loads a checkpoint on this machine."""
+
+
+ENGINES: Mapping[str, Kind] = {
+    "transformers": Kind(
+        "internvl_llm.engines.transformers.engine:TransformersEngine",
+        "transformers",
+        ("torch", "transformers", "accelerate"),
+    ),
+}
+"""An engine is a module and a line here."""
+
+_SPEED = (
+    *("model", "replicas", "device_map", "max_batch", "kv_bytes", "prefix_bytes", "feature_bytes"),
+    *("prefill_chunk", "vision_chunk"),
+)
+"""Fields of a spec that change how fast an answer comes, or, as the model, are told by its files."""
+
+_HOW = "Name one with model (--model), such as InternVL3-8B, or a local folder"
+
+_open: dict[EngineSpec, BaseEngine] = {}
 _opening = threading.Lock()
 
 
-def open_engine(spec: EngineSpec | str | Path, **changes: Any) -> Engine:
+def to_spec(
+    engine: EngineSpec | Mapping[str, Any] | str | None,
+    model: str | Path | None = None,
+    base_url: str | None = None,
+) -> EngineSpec:
+    """The one answer to which engine: `model` and `base_url` go before those of a spec or its fields.
+
+    Without a name the engine is `transformers`, or `server` where there is a `base_url`. Raises OptionError.
+    """
+    fields = _fields(engine)
+    unknown = sorted(set(map(str, fields)) - {one.name for one in dataclasses.fields(EngineSpec)})
+    if unknown:
+        raise OptionError(f"no such engine option: {', '.join(unknown)}", remedy="See EngineSpec")
+    fields |= {"model": str(model)} if model else {}
+    fields |= {"base_url": base_url} if base_url else {}
+    if not fields.get("model"):
+        raise OptionError("no model is named", remedy=_HOW)
+    fields["model"] = str(fields["model"])
+    fields.setdefault("engine", "server" if fields.get("base_url") else "transformers")
+    if fields["engine"] not in ENGINES:
+        raise OptionError(
+            f"this version has no engine {fields['engine']!r}", remedy=f"Use one of {', '.join(ENGINES)}"
+        )
+    return EngineSpec(**fields)
+
+
+def resolve(
+    engine: EngineLike, model: str | Path | None = None, base_url: str | None = None
+) -> Engine | EngineSpec:
+    """The engine that is open, or the spec of one. Raises OptionError, also where an open engine is said to
+    run another model than it does."""
+    if not isinstance(engine, Engine):
+        return to_spec(engine, model, base_url)
+    runs = engine.capabilities.model
+    if base_url or (model and not _same_model(str(model), runs)):
+        raise OptionError(f"an open engine has its model, {runs}", remedy="Leave model and base_url out")
+    return engine
+
+
+def model_name(choice: Engine | EngineSpec) -> str:
+    return choice.model if isinstance(choice, EngineSpec) else choice.capabilities.model
+
+
+def opened(choice: Engine | EngineSpec) -> Engine:
+    return open_engine(choice) if isinstance(choice, EngineSpec) else choice
+
+
+def open_engine(spec: EngineSpec | Mapping[str, Any] | str | Path, **changes: Any) -> Engine:
     """The engine of that spec; the same one for the same spec in a process, so weights are loaded once.
 
     A model's name or folder alone is a spec too; `changes` are fields of EngineSpec.
     """
-    if isinstance(changes.get("device_map"), dict):
-        changes["device_map"] = tuple(changes["device_map"].items())
-    try:
-        spec = replace(spec, **changes) if isinstance(spec, EngineSpec) else EngineSpec(str(spec), **changes)
-    except TypeError as error:
-        raise OptionError(f"no such engine option: {error}", remedy="See EngineSpec") from error
+    wanted = to_spec((_fields(spec) if not isinstance(spec, str | Path) else {"model": spec}) | changes)
     with _opening:
-        if spec not in _engines:
-            _engines[spec] = _started(spec)
-        return _engines[spec]
+        known = _open.get(wanted)
+        if known is None or known.closed:
+            known = _open[wanted] = _made(wanted)
+        return known
 
 
-def forget(engine: Engine) -> None:
-    """A closed engine is not given to anybody any more."""
-    with _opening:
-        for spec in [spec for spec, known in _engines.items() if known is engine]:
-            del _engines[spec]
+def check(spec: EngineSpec) -> None:
+    """Raises OptionError or CheckpointError for a model that cannot be opened, without loading it."""
+    if not ENGINES[spec.engine].in_process:
+        return
+    folder = Path(spec.model).expanduser()
+    if folder.is_dir():
+        if importlib.util.find_spec("safetensors") is not None:
+            files.check(folder)
+    elif folder.is_absolute() or spec.model.startswith("."):
+        raise CheckpointError("there is no such folder", source=spec.model, remedy=_HOW)
+    else:
+        member(spec.model)
 
 
-def _started(spec: EngineSpec) -> Engine:
-    if spec.engine == "transformers":
-        try:
-            from internvl_llm.engines.transformers.engine import TransformersEngine
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"the transformers engine needs torch, transformers and accelerate ({error})",
-                remedy="pip install 'internvl-documents[transformers]'",
-            ) from error
-        return TransformersEngine(spec)
+def fingerprint(spec: EngineSpec) -> str | None:
+    """What its answers depend on: spec, files of the model, versions. None while the weights are not here."""
+    kind = ENGINES[spec.engine]
+    told: dict[str, Any] = {
+        one.name: getattr(spec, one.name) for one in dataclasses.fields(spec) if one.name not in _SPEED
+    }
+    if kind.in_process:
+        folder = hub.local(spec.model, spec.revision)
+        if folder is None:
+            return None
+        told["files"] = files.digest(folder)
+    else:
+        told["model"] = spec.model
+    told["versions"] = [__version__, *(_version(name) for name in kind.needs)]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _fields(engine: EngineSpec | Mapping[str, Any] | str | None) -> dict[str, Any]:
+    match engine:
+        case EngineSpec():
+            return {field.name: getattr(engine, field.name) for field in dataclasses.fields(engine)}
+        case Mapping():
+            return dict(engine)
+        case str():
+            return {"engine": engine}
+        case None:
+            return {}
     raise OptionError(
-        f"this version has no engine {spec.engine!r}", remedy="Use engine='transformers', in process"
+        f"engine cannot be a {type(engine).__name__}",
+        remedy="Give an engine's name, an EngineSpec, its fields, or an engine that is open",
     )
+
+
+def _made(spec: EngineSpec) -> BaseEngine:
+    kind = ENGINES[spec.engine]
+    module, _, name = kind.factory.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"the {spec.engine} engine needs {_listed(kind.needs)} ({error})",
+            remedy=f"pip install 'internvl-documents[{kind.extra}]'",
+        ) from error
+    engine: BaseEngine = factory(spec)
+    return engine
+
+
+def _same_model(one: str, other: str) -> bool:
+    if one == other or Path(one).name == other:
+        return True
+    known = find(one)
+    return known is not None and known == find(other)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return f"{distribution} {version(distribution)}"
+    except PackageNotFoundError:
+        return f"no {distribution}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

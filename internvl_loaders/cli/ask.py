@@ -11,12 +11,11 @@ from collections.abc import Generator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from internvl_llm.checkpoints.family import Precision
-from internvl_llm.engine import EngineName, EngineSpec
-from internvl_llm.engines.open import open_engine
+from internvl_llm.engine import EngineSpec
+from internvl_llm.engines.open import check, open_engine, to_spec
 from internvl_llm.events import Event, Finish, TextDelta
 from internvl_llm.grounding import image_boxes
 from internvl_llm.media.limits import MediaOptions
@@ -79,19 +78,10 @@ class AskCommand:
                 "no model is named",
                 remedy="Give --model (or INTERNVL_MODEL) a name from `internvl models`, or a local folder",
             )
-        engine = _one_of("engine", self.engine or ("server" if self.base_url else "transformers"), EngineName)
-        if engine == "transformers":
-            from internvl_loaders.transcribe.model.choice import check_model
-
-            check_model(self.model)
-        return EngineSpec(
-            self.model,
-            engine,
-            base_url=self.base_url,
-            device=self.device,
-            dtype=self.dtype,
-            precision=_one_of("precision", self.precision, Precision),
-        )
+        fields = {"device": self.device, "dtype": self.dtype, "precision": self.precision}
+        spec = to_spec(fields | ({"engine": self.engine} if self.engine else {}), self.model, self.base_url)
+        check(spec)
+        return spec
 
     def request(self) -> Request:
         *files, question = self.given
@@ -187,9 +177,3 @@ def _is_file(name: str) -> bool:
         return Path(name).is_file()
     except (OSError, ValueError):  # a question may be too long for a name, or hold a null
         return False
-
-
-def _one_of(name: str, value: str, kinds: Any) -> Any:
-    if value not in get_args(kinds):
-        raise OptionError(f"unknown {name} {value!r}", remedy=f"Use one of {', '.join(get_args(kinds))}")
-    return value

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 from uuid import uuid4
 
-from internvl_llm.engine import Engine, EngineName
+from internvl_llm.engine import Engine
 from internvl_llm.media.limits import Limits
 from internvl_loaders.document import Image
 from internvl_loaders.errors import MissingDependencyError
@@ -29,7 +29,7 @@ class LoaderChanges(TypedDict, total=False):
     page_separator: str
     image_dir: str | Path | None
     transcriber: TranscriberName
-    engine: EngineName | Engine | None
+    engine: str | Engine | None
     model: str | None
     base_url: str | None
     max_tokens: int

@@ -171,7 +171,7 @@ def judge() -> Iterator[TransformersEngine]:
     """The tiny checkpoint, to which + and - are always among the likeliest tokens."""
     made = TransformersEngine(EngineSpec(str(built("tiny"))))
     ids = torch.tensor(made._tokenizer.convert_tokens_to_ids(["+", "-"]))
-    made._runners[0].model.lm_head.register_forward_hook(
+    made._cores[0].runner.model.lm_head.register_forward_hook(
         lambda head, given, logits: logits.index_add(-1, ids, torch.full((*logits.shape[:-1], 2), 9.0))
     )
     yield made
@@ -180,9 +180,9 @@ def judge() -> Iterator[TransformersEngine]:
 
 def test_the_scores_are_those_of_the_checkpoints_own_way(judge: TransformersEngine) -> None:
     """One pass over the whole conversation, read where each `+` stands, as VisualPRM's code does it."""
-    from internvl_llm.engines.transformers.job import tensors
+    from internvl_llm.prompt.tiling import normalise
 
-    model = judge._runners[0].model
+    model = judge._cores[0].runner.model
     asked = (Message.user(Image(gradient(900, 400), max_tiles=2), "What is the total?"),)
     answers = ["The lines are 10 and 2.\n\nTogether 12.\n\nThe total is 12.", "It is 7."]
     found = critic(judge).step_scores(asked, answers)
@@ -195,10 +195,10 @@ def test_the_scores_are_those_of_the_checkpoints_own_way(judge: TransformersEngi
         turns = [opening, Message.assistant("+")]
         for step in steps[1:]:
             turns += [Message.user(step), Message.assistant("+")]
-        prompted = judge._prompted(Request(turns))
+        prompted = judge.prompting.tokenize(Request(turns))
         tokens = prompted.ids[: len(prompted.ids) - prompted.ids[::-1].index(start) - 1]
         at = [n - 1 for n in range(len(tokens) - 1) if tokens[n] == ids[0] and tokens[n + 1] == end]
-        pixels = torch.cat([tensors(p.tiles, "cpu", torch.float32) for p in prompted.pictures])
+        pixels = torch.cat([torch.from_numpy(normalise(p.tiles)) for p in prompted.images])
         with torch.inference_mode():
             logits = model(input_ids=torch.tensor([tokens]), pixel_values=pixels).logits[0, at][:, ids]
         assert own == pytest.approx(logits.softmax(-1)[:, 0].tolist(), abs=1e-5)

@@ -66,7 +66,7 @@ def chat(question: str, tiles: Sequence[int] = (), history: Sequence[tuple[str, 
 
 
 def seen(engine: TransformersEngine, request: Request) -> str:
-    return engine._decode(engine._prompted(request).ids)
+    return engine._decode(engine.prompting.tokenize(request).ids)
 
 
 def answered(engine: Engine, request: Request) -> Result:
@@ -174,9 +174,9 @@ def test_the_frames_of_a_video_are_the_cards(engine: TransformersEngine) -> None
     pytest.importorskip("av")
     last, segments = 23, 8
     wanted = [int(last / segments / 2 + round(last / segments * at)) for at in range(segments)]
-    prompted = engine._prompted(Request(Message.user(Video(video(24), frames=segments), "What?")))
-    assert [picture.tiles.shape for picture in prompted.pictures] == [(1, 448, 448, 3)] * segments
-    assert [round(picture.tiles[0, -1, -1].mean() / STEP) for picture in prompted.pictures] == wanted
+    prompted = engine.prompting.tokenize(Request(Message.user(Video(video(24), frames=segments), "What?")))
+    assert [picture.tiles.shape for picture in prompted.images] == [(1, 448, 448, 3)] * segments
+    assert [round(picture.tiles[0, -1, -1].mean() / STEP) for picture in prompted.images] == wanted
 
 
 def test_streaming_output(engine: TransformersEngine) -> None:
@@ -191,7 +191,7 @@ def test_streaming_output(engine: TransformersEngine) -> None:
     assert "".join(texts) == answered(engine, request).text
     stream = engine.stream(Request("Hello", Sampling(max_tokens=5000)))
     next(stream)
-    assert [len(job.said) < 5000 for job in engine._runners[0].speaking] == [True]
+    assert [len(job.output) < 5000 for job in engine._cores[0].scheduler.running] == [True]
     stream.close()
 
 
@@ -205,7 +205,7 @@ def test_streaming_output_makes_sense(talker: TransformersEngine) -> None:
 def test_16_bit() -> None:
     made = TransformersEngine(EngineSpec(str(built("tiny")), dtype="bfloat16"))
     try:
-        assert {parameter.dtype for parameter in made._runners[0].model.parameters()} == {torch.bfloat16}
+        assert {parameter.dtype for parameter in made._cores[0].runner.model.parameters()} == {torch.bfloat16}
         image = Request(Message.user(Image(FIRST), "What is it?"), SHORT, max_tiles=1)
         assert answered(made, image).usage.image_tokens == 256
     finally:
@@ -217,7 +217,7 @@ def test_8_bit() -> None:
     bitsandbytes = pytest.importorskip("bitsandbytes")
     made = TransformersEngine(EngineSpec(str(built("smollm2")), precision="int8"))
     try:
-        model = made._runners[0].model
+        model = made._cores[0].runner.model
         quantised = {
             name for name, module in model.named_modules() if isinstance(module, bitsandbytes.nn.Linear8bitLt)
         }

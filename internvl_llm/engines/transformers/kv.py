@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers.cache_utils import Cache, DynamicLayer
 
-Keys = NDArray[np.int64]
-"""What each position of a prompt is: a token id, or below zero a patch of an image."""
+from internvl_llm.engines.prompting import Keys
 
 Layers = list[tuple[torch.Tensor, torch.Tensor]]
 """Keys and values of one sequence, [heads, positions, width] each, a layer."""
@@ -42,17 +40,12 @@ class RowCache(Cache):  # type: ignore[misc]
         """Make room for so many rows in use, of so many positions; what they hold is kept."""
         if rows <= self.rows and positions <= self.positions:
             return
-        self.rows = -(-rows // _ROWS) * _ROWS
-        self.positions = -(-positions // _STEP) * _STEP
+        rows, positions = -(-rows // _ROWS) * _ROWS, -(-positions // _STEP) * _STEP
         for layer, kept in enumerate(self._kept):
             if kept is not None:
-                self._kept[layer] = (self._resized(kept[0]), self._resized(kept[1]))
-
-    def _resized(self, old: torch.Tensor) -> torch.Tensor:
-        new = old.new_zeros(self.rows, old.shape[1], self.positions, old.shape[3])
-        rows, positions = min(self.rows, old.shape[0]), min(self.positions, old.shape[2])
-        new[:rows, :, :positions] = old[:rows, :, :positions]
-        return new
+                keys, values = kept
+                self._kept[layer] = (_resized(keys, rows, positions), _resized(values, rows, positions))
+        self.rows, self.positions = rows, positions  # last: where memory runs out before, nothing is lost
 
     def select(self, first: int, places: torch.Tensor, seen: int) -> None:
         """Rows from `first` on write at `places` [rows, tokens], and are then seen up to `seen` positions."""
@@ -107,6 +100,13 @@ class RowCache(Cache):  # type: ignore[misc]
         """Give the memory back while nothing runs."""
         self._kept = [None] * len(self._kept)
         self.rows = self.positions = 0
+
+
+def _resized(old: torch.Tensor, rows: int, positions: int) -> torch.Tensor:
+    new = old.new_zeros(rows, old.shape[1], positions, old.shape[3])
+    kept_rows, kept_positions = min(rows, old.shape[0]), min(positions, old.shape[2])
+    new[:kept_rows, :, :kept_positions] = old[:kept_rows, :, :kept_positions]
+    return new
 
 
 class Prefixes:

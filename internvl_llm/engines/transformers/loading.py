@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from internvl_llm.checkpoints import convert, family, files
+from internvl_llm.checkpoints import convert, family, files, hub
 from internvl_llm.errors import CheckpointError, EngineError, OptionError
 from internvl_llm.hardware import devices, placement
 from internvl_llm.hardware.footprint import Footprint, measure
 
 if TYPE_CHECKING:
     from internvl_llm.engine import EngineSpec
-
-_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
 
 @dataclass(slots=True)
@@ -31,7 +29,7 @@ class Checkpoint:
 
 def load(spec: EngineSpec) -> Checkpoint:
     """Raises CheckpointError, PlacementError, EngineError, OptionError or MissingDependencyError."""
-    folder, member = locate(spec.model, spec.revision)
+    folder, member = hub.locate(spec.model, spec.revision)
     found = files.check(folder)
     cuda = devices.gpus()
     device = devices.choose_device(spec.device, cuda)
@@ -65,31 +63,6 @@ def load(spec: EngineSpec) -> Checkpoint:
             ("precision", spec.precision),
         ),
     )
-
-
-def locate(model: str, revision: str | None = None) -> tuple[Path, family.Member | None]:
-    """The folder of a checkpoint; from the hub what is not in its cache is fetched, and no code."""
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder, family.find(folder.name)
-    if folder.is_absolute() or model.startswith((".", "~")):
-        raise CheckpointError(
-            "there is no such folder", source=model, remedy="Give a folder, or a name from `internvl models`"
-        )
-    member = family.member(model)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    known = {member.original.lower(): member.original}
-    repository = known.get(model.lower(), member.native)
-    try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(_FILES))), member
-    except (LocalEntryNotFoundError, RepositoryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise CheckpointError(
-            f"its weights are not here, and cannot be fetched ({type(error).__name__})",
-            source=repository,
-            remedy=f"On a machine with network run `hf download {repository}`, and give the folder as model",
-        ) from error
 
 
 def _plan(

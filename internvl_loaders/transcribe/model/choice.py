@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import subprocess
@@ -12,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from internvl_llm.checkpoints.family import FAMILY, Member, member
-from internvl_llm.errors import CheckpointError, OptionError
+from internvl_llm.checkpoints.family import FAMILY, Member
+from internvl_llm.errors import OptionError
 
 if TYPE_CHECKING:
     from internvl_llm.engine import Engine, EngineSpec
@@ -80,35 +79,13 @@ _HOW = "Name one with model (--model), such as InternVL3-8B, or a local folder"
 
 def _named(options: ParseOptions) -> Choice:
     from internvl_llm.engine import EngineSpec
-    from internvl_llm.engines.open import open_engine
+    from internvl_llm.engines.open import check, resolve
 
-    if options.engine is not None and not isinstance(options.engine, str):
-        if options.model or options.base_url:
-            raise OptionError("an open engine has its model", remedy="Leave model and base_url out")
-        return Choice(options.engine.capabilities.model, "the engine given", engine=options.engine)
-    engine = options.engine or ("server" if options.base_url else "transformers")
-    if options.model is None:
-        raise OptionError(f"engine {engine} needs a model", remedy=_HOW)
-    spec = EngineSpec(options.model, engine, base_url=options.base_url)
-    if importlib.util.find_spec(f"internvl_llm.engines.{engine}") is None:
-        open_engine(spec)  # which says that there is none
-    if engine != "server":
-        check_model(options.model)
-    return Choice(f"{options.model}, engine {engine}", "asked for", spec=spec)
-
-
-def check_model(name: str) -> None:
-    """Raises OptionError or CheckpointError for a name that stands for no model, or a folder without one."""
-    from internvl_llm.checkpoints import files
-
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if importlib.util.find_spec("safetensors") is not None:
-            files.check(folder)
-    elif folder.is_absolute() or name.startswith("."):
-        raise CheckpointError("there is no such folder", source=name, remedy=_HOW)
-    else:
-        member(name)
+    wanted = resolve(options.engine, options.model, options.base_url)
+    if not isinstance(wanted, EngineSpec):
+        return Choice(wanted.capabilities.model, "the engine given", engine=wanted)
+    check(wanted)
+    return Choice(f"{wanted.model}, engine {wanted.engine}", "asked for", spec=wanted)
 
 
 def _of_folder(which: Member, folder: Path, reason: str, *, asked: bool = True) -> Choice:

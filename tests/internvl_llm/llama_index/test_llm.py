@@ -441,7 +441,7 @@ def eventually_idle(llm: InternVL) -> None:
     engine = llm.engine
     assert isinstance(engine, TransformersEngine)
     deadline = time.monotonic() + 10
-    while engine._runners[0].speaking:
+    while engine._cores[0].scheduler.running:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -449,13 +449,13 @@ def eventually_idle(llm: InternVL) -> None:
 async def test_leaving_a_stream_frees_its_place(tiny: InternVL) -> None:
     stream = tiny.stream_chat(HELLO, max_tokens=30_000)
     next(stream)
-    assert tiny.engine._runners[0].speaking
+    assert tiny.engine._cores[0].scheduler.running
     stream.close()
     del stream
     eventually_idle(tiny)
     astream = await tiny.astream_chat(HELLO, max_tokens=30_000)
     await anext(astream)
-    assert tiny.engine._runners[0].speaking
+    assert tiny.engine._cores[0].scheduler.running
     await astream.aclose()
     del astream
     await asyncio.sleep(0.05)
@@ -465,7 +465,7 @@ async def test_leaving_a_stream_frees_its_place(tiny: InternVL) -> None:
 async def test_cancelling_frees_the_place(tiny: InternVL) -> None:
     for endless in (tiny.achat(HELLO, max_tokens=30_000), tiny.acomplete("Hello", max_tokens=30_000)):
         task = asyncio.create_task(endless)
-        while not tiny.engine._runners[0].speaking:
+        while not tiny.engine._cores[0].scheduler.running:
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

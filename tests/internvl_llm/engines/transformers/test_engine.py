@@ -15,8 +15,8 @@ import pytest
 import torch
 from blockbuster import blockbuster_ctx
 
-from internvl_llm import engine as engines
 from internvl_llm.engine import Capabilities, Engine, EngineSpec
+from internvl_llm.engines import open as engines
 from internvl_llm.engines.open import open_engine
 from internvl_llm.engines.transformers.engine import TransformersEngine
 from internvl_llm.errors import (
@@ -99,12 +99,12 @@ def test_it_says_what_transformers_generate_says(
     engine: TransformersEngine, expected: list[tuple[int, ...]]
 ) -> None:
     """Prompts, image features and tokens against `InternVLForConditionalGeneration.generate`."""
-    from internvl_llm.engines.transformers.job import tensors
+    from internvl_llm.prompt.tiling import normalise
 
-    model = engine._runners[0].model
+    model = engine._cores[0].runner.model
     for request, own in zip(asked(), expected, strict=True):
-        prompted = engine._prompted(request)
-        tiles = [tensors(p.tiles, "cpu", torch.float32) for p in prompted.pictures]
+        prompted = engine.prompting.tokenize(request)
+        tiles = [torch.from_numpy(normalise(p.tiles)) for p in prompted.images]
         ids = torch.tensor([prompted.ids])
         theirs = model.generate(
             input_ids=ids,
@@ -112,7 +112,7 @@ def test_it_says_what_transformers_generate_says(
             **({"pixel_values": torch.cat(tiles)} if tiles else {}),
             max_new_tokens=request.sampling.max_tokens,
             do_sample=False,
-            suppress_tokens=list(engine._runners[0].settings.never),
+            suppress_tokens=list(engine._cores[0].suppressed_tokens),
         )
         assert tuple(theirs[0, len(prompted.ids) :].tolist()) == own
 
@@ -186,7 +186,7 @@ def test_usage(engine: TransformersEngine) -> None:
 
 def test_what_is_kept_is_bounded() -> None:
     small = fresh(prefix_bytes=300_000, feature_bytes=70_000)
-    runner = small._runners[0]
+    runner = small._cores[0].runner
     for seed in range(4):
         small.generate(
             [Request(Message.user(Image(picture(seed), max_tiles=1), "What?"), Sampling(max_tokens=3))]
@@ -265,46 +265,46 @@ def test_logprobs(engine: TransformersEngine) -> None:
 def test_image_tokens_are_never_said(expected: list[tuple[int, ...]]) -> None:
     """Even by a model that wants nothing else."""
     biased = fresh()
-    head, context = biased._runners[0].model.lm_head, biased._image_token
+    head, context = biased._cores[0].runner.model.lm_head, biased._encoder.special["<IMG_CONTEXT>"]
     with torch.no_grad():
         head.weight[context] = 1e4
         head.weight[biased._encoder.special["<img>"]] = -1e4
     said = {token for result in biased.generate(asked()) for token in tokens(result)}
-    assert not said & set(biased._runners[0].settings.never)
+    assert not said & set(biased._cores[0].suppressed_tokens)
     biased.close()
 
 
 def test_closing_a_stream_frees_its_place(engine: TransformersEngine) -> None:
-    runner = engine._runners[0]
+    scheduler = engine._cores[0].scheduler
     stream = engine.stream(Request("Hello there", Sampling(max_tokens=30000)))
     next(stream)
-    assert len(runner.speaking) == 1
+    assert len(scheduler.running) == 1
     stream.close()
-    eventually(lambda: not runner.speaking)
+    eventually(lambda: not scheduler.running)
 
 
 async def test_cancelling_a_task_frees_its_place(engine: TransformersEngine) -> None:
-    runner = engine._runners[0]
+    scheduler = engine._cores[0].scheduler
     endless = Request(Message.user(Image(picture(4), max_tiles=1), "Go"), Sampling(max_tokens=30000))
     task = asyncio.create_task(engine.agenerate([endless, Request("Hello", Sampling(max_tokens=30000))]))
-    while len(runner.speaking) < 2:
+    while len(scheduler.running) < 2:
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.to_thread(eventually, lambda: not runner.speaking)
+    await asyncio.to_thread(eventually, lambda: not scheduler.running)
 
 
 def test_when_memory_runs_out_the_batch_is_split(expected: list[tuple[int, ...]]) -> None:
     """A forward pass that has no memory for more than two rows, nor for long pieces beside others."""
     poor = fresh()
-    runner = poor._runners[0]
+    runner, scheduler = poor._cores[0].runner, poor._cores[0].scheduler
     forward = runner._forward
     refused = 0
 
     def scarce(embedded: torch.Tensor, first: int, places: torch.Tensor, seen: int) -> torch.Tensor:
         nonlocal refused
-        if len(embedded) > 2 or (embedded.shape[1] > 100 and len(runner.speaking) > 1):
+        if len(embedded) > 2 or (embedded.shape[1] > 100 and len(scheduler.running) > 1):
             refused += 1
             raise torch.OutOfMemoryError("scripted")
         return forward(embedded, first, places, seen)
@@ -321,7 +321,7 @@ def test_no_memory_even_alone() -> None:
     def none(*_: Any) -> torch.Tensor:
         raise torch.OutOfMemoryError("scripted")
 
-    poor._runners[0]._forward = none  # type: ignore[method-assign]
+    poor._cores[0].runner._forward = none  # type: ignore[method-assign]
     with pytest.raises(EngineError, match="out of memory"):
         poor.generate([Request("Hello there")])
     poor.close()
@@ -329,22 +329,22 @@ def test_no_memory_even_alone() -> None:
 
 def test_a_poisoned_request_fails_alone(expected: list[tuple[int, ...]]) -> None:
     sick = fresh()
-    runner = sick._runners[0]
-    step, piece = runner._step, runner._piece
+    runner = sick._cores[0].runner
+    decode, prefill = runner.decode, runner.prefill
 
-    def bad(job: Any) -> bool:
-        return job.prompt.image_tokens == 512 and len(job.prompt.pictures) == 2
+    def bad(sequence: Any) -> bool:
+        return sequence.prompt.image_tokens == 512 and len(sequence.prompt.images) == 2
 
-    def poisoned(first: int, jobs: Any) -> torch.Tensor:
-        if any(bad(job) for job in jobs):
+    def poisoned(sequences: Any, first_row: int) -> torch.Tensor:
+        if any(bad(sequence) for sequence in sequences):
             raise RuntimeError("scripted")
-        return step(first, jobs)
+        return decode(sequences, first_row)
 
-    def read(job: Any) -> torch.Tensor | None:
-        logits = piece(job)
-        return logits * float("nan") if logits is not None and job.max_tokens == 5 else logits
+    def without_numbers(sequence: Any, row: int) -> torch.Tensor | None:
+        logits = prefill(sequence, row)
+        return logits * float("nan") if logits is not None and sequence.max_tokens == 5 else logits
 
-    runner._step, runner._piece = poisoned, read  # type: ignore[method-assign]
+    runner.decode, runner.prefill = poisoned, without_numbers  # type: ignore[method-assign]
     with ThreadPoolExecutor(8) as threads:
         all_of_them = [threads.submit(sick.generate, [request]) for request in asked()]
         errors = [one.exception() for one in all_of_them]
@@ -370,7 +370,7 @@ def test_little_room_for_keys_and_values(expected: list[tuple[int, ...]]) -> Non
 def fresh_bytes() -> int:
     made = fresh()
     made.close()
-    return made._runners[0].settings.token_bytes
+    return made._cores[0].runner.config.token_bytes
 
 
 def test_bad_requests(engine: TransformersEngine, tmp_path: Path) -> None:
@@ -388,8 +388,8 @@ def test_bad_requests(engine: TransformersEngine, tmp_path: Path) -> None:
 
 def test_one_engine_for_one_spec(monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
-    started = engines._started
-    monkeypatch.setattr(engines, "_started", lambda spec: loads.append(spec) or started(spec))
+    started = engines._made
+    monkeypatch.setattr(engines, "_made", lambda spec: loads.append(spec) or started(spec))
     with ThreadPoolExecutor(4) as threads:
         opened = list(threads.map(lambda _: open_engine(built("tiny"), max_batch=5), range(4)))
     assert len(loads) == 1

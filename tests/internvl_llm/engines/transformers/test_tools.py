@@ -151,7 +151,7 @@ def test_together_and_in_pieces_as_alone(engine: TransformersEngine) -> None:
 def test_when_memory_runs_out(engine: TransformersEngine) -> None:
     """Jobs that had to wait in the middle of their grammar go on where they were."""
     poor = fresh()
-    runner, refused = poor._runners[0], 0
+    runner, refused = poor._cores[0].runner, 0
     forward = runner._forward
 
     def scarce(embedded: torch.Tensor, *more: Any) -> torch.Tensor:
@@ -226,7 +226,7 @@ def test_greedy_and_penalised(engine: TransformersEngine) -> None:
 
 def test_refusals_come_before_the_model(engine: TransformersEngine) -> None:
     bad = Request("Go", grammar=JsonSchema({"type": "object", "properties": {"a": {"not": {}}}}))
-    runner = engine._runners[0]
+    runner = engine._cores[0].runner
     forward = runner._forward
     runner._forward = lambda *_: pytest.fail("the model ran")  # type: ignore[method-assign]
     try:

@@ -33,9 +33,9 @@ from internvl_llm import (
     open_engine,
 )
 from internvl_llm.engines.transformers.engine import TransformersEngine
-from internvl_llm.engines.transformers.job import tensors
 from internvl_llm.errors import ContextError, EngineError, InternVLError
 from internvl_llm.langchain.decisions.state import pieces
+from internvl_llm.prompt.tiling import normalise
 from tests.kit.checkpoints import built
 from tests.kit.pdfs import pdf
 from tests.kit.scripted import USAGE, ScriptedEngine, says
@@ -107,17 +107,17 @@ def ask(engine: Any, state: Any, questions: Any, **options: Any) -> Any:
 def expected(engine: TransformersEngine, requests: Any, answers: list[str]) -> list[float]:
     """One forward pass an answer over prompt, answer and end of turn, by the forward of
     transformers' class; a softmax over what may be said at all."""
-    model = engine._runners[0].model
+    model = engine._cores[0].runner.model
     end = engine._encoder.special["<|im_end|>"]
     logs = []
     for request, answer in zip(requests, answers, strict=True):
-        prompted = engine._prompted(request)
+        prompted = engine.prompting.tokenize(request)
         said = [*engine._encoder.words(answer), end]
-        pixels = [tensors(picture.tiles, "cpu", torch.float32) for picture in prompted.pictures]
+        pixels = [torch.from_numpy(normalise(picture.tiles)) for picture in prompted.images]
         shown = {"pixel_values": torch.cat(pixels)} if pixels else {}
         whole = torch.tensor([prompted.ids + said])
         logits = model(input_ids=whole, logits_to_keep=len(said) + 1, **shown).logits[0].float()
-        logits[:, list(engine._runners[0].settings.never)] = float("-inf")
+        logits[:, list(engine._cores[0].suppressed_tokens)] = float("-inf")
         chances = logits.log_softmax(-1)
         logs.append(sum(float(chances[at, token]) for at, token in enumerate(said)))
     weights = torch.tensor(logs, dtype=torch.float64).softmax(0)
