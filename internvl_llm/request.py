@@ -13,7 +13,7 @@ from internvl_llm.grammar import Grammar
 from internvl_llm.media.limits import MediaOptions
 from internvl_llm.messages import Message, conversation
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
-from internvl_llm.tools import Tool, checked
+from internvl_llm.tools import Tool, check_tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Request:
     ] = DEFAULT_MEDIA
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tools", checked(self.tools, self.tool_choice))
+        object.__setattr__(self, "tools", check_tools(self.tools, self.tool_choice))
         if not 1 <= self.n <= 64:
             raise OptionError(f"n cannot be {self.n}", remedy="Ask for 1 to 64 answers")
         if self.critic is not None and self.n == 1:

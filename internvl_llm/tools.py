@@ -18,10 +18,10 @@ class Tool:
     parameters: Mapping[str, Any]
 
 
-def checked(tools: Iterable[Tool], choice: str) -> tuple[Tool, ...]:
+def check_tools(tools: Iterable[Tool], choice: str) -> tuple[Tool, ...]:
     """Raises OptionError where names are not unique or the choice is none of them."""
-    held = tuple(tools)
-    names = [tool.name for tool in held]
+    tools = tuple(tools)
+    names = [tool.name for tool in tools]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise OptionError(f"two tools are called {twice[0]}", remedy="Give each tool a name of its own")
@@ -30,6 +30,6 @@ def checked(tools: Iterable[Tool], choice: str) -> tuple[Tool, ...]:
             f"tool_choice {choice!r} is none of the tools",
             remedy=f"Use auto, any, none{''.join(f', {name}' for name in names)}",
         )
-    if choice == "any" and not held:
+    if choice == "any" and not tools:
         raise OptionError("tool_choice any without tools", remedy="Give tools")
-    return held
+    return tools

@@ -27,7 +27,8 @@ from internvl_llm.events import (
     ToolCallDelta,
     Usage,
 )
-from internvl_llm.prompt.dialects import FORMATS, CallParser, gathered
+from internvl_llm.prompt.call_parser import CallParser, collect_calls
+from internvl_llm.prompt.dialects import FORMATS
 from internvl_llm.request import Request
 
 Listener: TypeAlias = Callable[[int, Event | BaseException], None]
@@ -205,7 +206,7 @@ class _Sampled:
 
     def sample(self) -> Sample:
         assert self.finish is not None
-        calls, broken = gathered(self.calls)
+        calls, broken = collect_calls(self.calls)
         return Sample(
             "".join(self.text),
             self.finish.reason,

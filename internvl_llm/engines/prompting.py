@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from internvl_llm.errors import ContextError
 from internvl_llm.media.load import load
 from internvl_llm.prompt.chatml import render
-from internvl_llm.prompt.dialects import told
+from internvl_llm.prompt.dialects import describe
 from internvl_llm.prompt.encoder import Encoder
 from internvl_llm.prompt.tiling import tile, tile_count
 
@@ -84,7 +84,7 @@ class Prompting:
         prompt = render(
             request.messages,
             system=request.system,
-            tools=told(request.tools, self.dialect),
+            tools=describe(request.tools, self.dialect),
             dialect=self.dialect,
             pictures=shown.counts,
         )

@@ -12,7 +12,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from internvl_llm.events import Event, Finish, Result, Sample, TextDelta, TokenLogprob, ToolCallDelta, Usage
-from internvl_llm.prompt.dialects import gathered
+from internvl_llm.prompt.call_parser import collect_calls
 
 PROVIDER = "internvl"
 
@@ -42,7 +42,7 @@ class Chunks:
         elif isinstance(event, ToolCallDelta):
             yield self._call(event)
         else:
-            _, broken = gathered(self._deltas)
+            _, broken = collect_calls(self._deltas)
             for call in broken:
                 yield self._call(ToolCallDelta(call.index, arguments=_spoiler(call.arguments)))
             yield self._end(event)

@@ -24,7 +24,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from internvl_llm.errors import OptionError
 from internvl_llm.grammar import Grammar, JsonObject, JsonSchema
 from internvl_llm.schema import ready
-from internvl_llm.tools import Tool, checked
+from internvl_llm.tools import Tool, check_tools
 
 METHODS = ("json_schema", "function_calling", "json_mode")
 
@@ -39,7 +39,7 @@ def openai_tools(tools: Sequence[Any], choice: str) -> list[dict[str, Any]]:
     for given in map(_openai_tool, tools):
         if _untitled(given) not in map(_untitled, formatted):
             formatted.append(given)
-    for tool in checked(map(to_tool, formatted), choice):
+    for tool in check_tools(map(to_tool, formatted), choice):
         ready(tool.parameters, f"the schema of the tool {tool.name}")
     return formatted
 

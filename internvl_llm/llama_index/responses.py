@@ -20,7 +20,7 @@ from pydantic_core import from_json
 
 from internvl_llm.events import Event, Finish, TextDelta, TokenLogprob, ToolCallDelta
 from internvl_llm.messages import ToolCall
-from internvl_llm.prompt.dialects import gathered
+from internvl_llm.prompt.call_parser import collect_calls
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Answer:
         return ChatResponse(message=message)
 
     def _finished(self, finish: Finish) -> ChatResponse:
-        complete, broken = gathered(self.deltas)
+        complete, broken = collect_calls(self.deltas)
         response = self._message(complete)
         if broken:
             response.message.additional_kwargs["broken_tool_calls"] = [

@@ -14,10 +14,11 @@ from jinja2 import Environment
 from internvl_llm.errors import MessageError, OptionError
 from internvl_llm.events import TextDelta, ToolCallDelta
 from internvl_llm.messages import Message, ToolCall
+from internvl_llm.prompt.call_parser import CallParser, collect_calls, merge
 from internvl_llm.prompt.chatml import render
-from internvl_llm.prompt.dialects import FORMATS, CallParser, gathered, merged, told
+from internvl_llm.prompt.dialects import FORMATS, describe
 from internvl_llm.prompt.encoder import Encoder, encode
-from internvl_llm.tools import Tool, checked
+from internvl_llm.tools import Tool, check_tools
 from tests.kit.checkpoints import built
 
 QWEN = (  # the head of Qwen2.5's template
@@ -45,12 +46,12 @@ def test_hermes_tools_are_qwens() -> None:
         for t in (WEATHER, ADD)
     ]
     wanted = environment.from_string(QWEN).render(system="Be brief.", tools=tools)
-    given = render("Hi", system="Be brief.", tools=told([WEATHER, ADD], "hermes")).text
+    given = render("Hi", system="Be brief.", tools=describe([WEATHER, ADD], "hermes")).text
     assert given.startswith(wanted)
 
 
 def test_internlm_tools_are_a_list() -> None:
-    text = render("Hi", system=None, dialect="internlm", tools=told([ADD], "internlm")).text
+    text = render("Hi", system=None, dialect="internlm", tools=describe([ADD], "internlm")).text
     assert text.startswith("<|im_start|>system name=<|plugin|>\n[{")
     assert json.loads(text.split("\n")[1].removesuffix("<|im_end|>"))[0]["name"] == "add"
 
@@ -65,21 +66,21 @@ def test_descriptions_are_untrusted() -> None:
     )
     counts = []
     for tool in (evil, ADD):
-        prompt = render("Hi", tools=told([tool], "hermes"))
+        prompt = render("Hi", tools=describe([tool], "hermes"))
         assert prompt.text.count("</tools>") == 2  # those of the template
         ids = encode(prompt, tokenizer).ids
         counts.append([ids.count(special[t]) for t in ("<|im_end|>", "<|im_start|>", "<tool_call>", "<img>")])
     assert counts[0] == counts[1]
-    assert told([], "none") == ()
+    assert describe([], "none") == ()
     with pytest.raises(MessageError, match="knows no tools"):
-        told([ADD], "none")
+        describe([ADD], "none")
 
 
 def test_names_and_choices() -> None:
-    assert checked([ADD, WEATHER], "add") == (ADD, WEATHER)
+    assert check_tools([ADD, WEATHER], "add") == (ADD, WEATHER)
     for tools, choice in (([ADD, ADD], "auto"), ([ADD], "weather"), ([], "any")):
         with pytest.raises(OptionError):
-            checked(tools, choice)
+            check_tools(tools, choice)
 
 
 def call(name: str = "add", arguments: str = '{"a": 1}') -> str:
@@ -92,7 +93,7 @@ def parsed(text: str, cuts: tuple[int, ...] = (), dialect: Any = "hermes", **opt
     events: list[TextDelta | ToolCallDelta] = []
     for start, stop in pairwise(bounds):
         events += parser.push(text[start:stop])
-    return merged([*events, *parser.finish()])
+    return merge([*events, *parser.finish()])
 
 
 def delta(index: int, name: str, arguments: str) -> ToolCallDelta:
@@ -211,13 +212,13 @@ def test_nothing_is_lost(text: str) -> None:
         assert out.count(character) == text.count(character) or "\\" in text or '"name"' in text
     if not any(isinstance(e, ToolCallDelta) for e in events):
         assert out == text
-    gathered(e for e in events if isinstance(e, ToolCallDelta))
+    collect_calls(e for e in events if isinstance(e, ToolCallDelta))
 
 
 def test_what_is_written_back_is_what_was_said() -> None:
     said = f"Let me see.\n{call()}\n{call('b', TAGGED)}"
     events = parsed(said)
-    calls, broken = gathered(e for e in events if isinstance(e, ToolCallDelta))
+    calls, broken = collect_calls(e for e in events if isinstance(e, ToolCallDelta))
     assert not broken
     assert calls[1].arguments == json.loads(TAGGED)
     history = [Message.user("Hi"), Message.assistant(events[0].text, *calls), Message.user("So?")]
@@ -234,6 +235,6 @@ def test_broken_calls_are_kept_apart() -> None:
         delta(1, "g", '{"a": 1e999}'),
         delta(2, "h", "{"),
     ]
-    calls, broken = gathered(deltas)
+    calls, broken = collect_calls(deltas)
     assert calls == (ToolCall("call_0_salt", "f", {"a": 1}),)
     assert broken == (deltas[2], deltas[3])

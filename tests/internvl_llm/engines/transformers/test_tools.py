@@ -18,7 +18,8 @@ from internvl_llm.errors import EngineError, GrammarError
 from internvl_llm.events import Event, Finish, TextDelta, ToolCallDelta
 from internvl_llm.grammar import Choice, JsonObject, JsonSchema, Regex
 from internvl_llm.messages import Message, ToolResult
-from internvl_llm.prompt.dialects import gathered, told
+from internvl_llm.prompt.call_parser import collect_calls
+from internvl_llm.prompt.dialects import describe
 from internvl_llm.request import Request, Sampling
 from internvl_llm.tools import Tool
 from tests.kit.checkpoints import built
@@ -120,7 +121,7 @@ def test_streamed_as_whole(engine: TransformersEngine) -> None:
         whole = engine.generate([request])[0]
         events = list(engine.stream(request))
         deltas = [event for event in events if isinstance(event, ToolCallDelta)]
-        assert gathered(deltas) == (whole.tool_calls, whole.samples[0].broken_calls)
+        assert collect_calls(deltas) == (whole.tool_calls, whole.samples[0].broken_calls)
         assert "".join(event.text for event in events if isinstance(event, TextDelta)) == whole.text
         assert events[-1] == Finish(whole.finish_reason, events[-1].usage)  # type: ignore[union-attr]
         firsts = [delta for delta in deltas if delta.id]
@@ -134,7 +135,7 @@ async def test_asynchronously(engine: TransformersEngine) -> None:
     events: list[Event] = [event async for event in engine.astream(request)]
     [whole] = await engine.agenerate([request])
     deltas = [event for event in events if isinstance(event, ToolCallDelta)]
-    assert gathered(deltas)[0] == whole.tool_calls == engine.generate([request])[0].tool_calls
+    assert collect_calls(deltas)[0] == whole.tool_calls == engine.generate([request])[0].tool_calls
 
 
 def test_together_and_in_pieces_as_alone(engine: TransformersEngine) -> None:
@@ -262,7 +263,7 @@ def test_a_grammar_that_fails_fails_alone(
 def test_tools_are_counted_and_told(engine: TransformersEngine) -> None:
     without, with_ = (engine.count_tokens(Request("Go", tools=tools)) for tools in ((), (WEATHER,)))
     assert with_.prompt_tokens > without.prompt_tokens + 100
-    assert told([WEATHER], "hermes")[0].text.startswith("# Tools")
+    assert describe([WEATHER], "hermes")[0].text.startswith("# Tools")
 
 
 def test_a_loop_of_calls_and_results_keeps_its_prefix() -> None:
