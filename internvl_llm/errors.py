@@ -131,8 +131,8 @@ class PageError(InternVLError):
 
 def limit_error(problem: str, name: str, value: float, source: str | None = None) -> LimitError:
     """`problem` passed the limit `name` of `value`; the remedy is the option that raises it."""
-    told = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    bound = f"{value:,}" if isinstance(value, int) else f"{value:g}"
     option = name.replace("_", "-")
     return LimitError(
-        f"{problem} {name} = {told}", source=source, remedy=f"Raise {name} (--{option}) if you trust it"
+        f"{problem} {name} = {bound}", source=source, remedy=f"Raise {name} (--{option}) if you trust it"
     )

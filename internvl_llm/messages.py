@@ -141,11 +141,11 @@ class Message:
     def __init__(self, role: Role, parts: str | Part | Iterable[str | Part]) -> None:
         if role not in _HOLDS:
             raise MessageError(f"unknown role {role!r}", remedy=f"Use one of {', '.join(_HOLDS)}")
-        held = _parts(parts, _HOLDS[role], f"a message of role {role}")
-        if role != "assistant" and all(isinstance(part, Text) and not part.text for part in held):
+        checked = _parts(parts, _HOLDS[role], f"a message of role {role}")
+        if role != "assistant" and all(isinstance(part, Text) and not part.text for part in checked):
             raise MessageError(f"the message of role {role} is empty", remedy="Leave it out or say something")
         object.__setattr__(self, "role", role)
-        object.__setattr__(self, "parts", held)
+        object.__setattr__(self, "parts", checked)
 
     @classmethod
     def system(cls, *parts: str | Text) -> Message:
@@ -177,15 +177,15 @@ def conversation(messages: Message | str | Iterable[Message]) -> tuple[Message, 
     """
     if isinstance(messages, str):
         messages = Message.user(messages)
-    held = (messages,) if isinstance(messages, Message) else tuple(messages)
-    for message in held:
+    turns = (messages,) if isinstance(messages, Message) else tuple(messages)
+    for message in turns:
         if not isinstance(message, Message):
             raise MessageError(
                 f"a conversation cannot hold {type(message).__name__}", remedy="Give Message values"
             )
-    if not held:
+    if not turns:
         raise MessageError("the conversation is empty", remedy="Give one message at least")
-    return tuple(_in_order(held))
+    return tuple(_in_order(turns))
 
 
 def _in_order(messages: Sequence[Message]) -> Iterator[Message]:
@@ -208,7 +208,7 @@ def media(messages: Sequence[Message]) -> Iterator[Media]:
     for message in messages:
         for part in message.parts:
             if isinstance(part, ToolResult):
-                yield from (held for held in part.parts if isinstance(held, Image | Document))
+                yield from (inner for inner in part.parts if isinstance(inner, Image | Document))
             elif isinstance(part, Image | Combined | Video | Document):
                 yield part
 
@@ -225,14 +225,15 @@ def decode_base64(text: str) -> bytes:
 _STANDARD = str.maketrans("-_", "+/")
 
 
-def _parts(given: Any, kinds: tuple[type, ...], holder: str) -> tuple[Any, ...]:
-    """`given` as parts of those kinds, strings as texts. Raises MessageError."""
-    single = isinstance(given, str | Text | Image | Combined | Video | Document | ToolCall | ToolResult)
-    parts = tuple(Text(part) if isinstance(part, str) else part for part in ((given,) if single else given))
-    for part in parts:
+def _parts(parts: Any, kinds: tuple[type, ...], holder: str) -> tuple[Any, ...]:
+    """As parts of those kinds, strings as texts. Raises MessageError."""
+    single = isinstance(parts, str | Text | Image | Combined | Video | Document | ToolCall | ToolResult)
+    several = (parts,) if single else parts
+    checked = tuple(Text(part) if isinstance(part, str) else part for part in several)
+    for part in checked:
         if not isinstance(part, kinds):
             raise MessageError(
                 f"{holder} cannot hold {type(part).__name__}",
                 remedy=f"It holds {', '.join(kind.__name__ for kind in kinds)}",
             )
-    return parts
+    return checked

@@ -99,20 +99,20 @@ def digest(folder: Path) -> str:
 
     Weights are sampled, as reading all of them takes as long as loading them.
     """
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if not path.is_file():
             continue
         stat = path.stat()
-        told.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+        digest.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
         with path.open("rb") as file:
             if stat.st_size <= _SMALL:
-                told.update(file.read())
+                digest.update(file.read())
                 continue
             for at in range(_SAMPLES):
                 file.seek(at * (stat.st_size - _SAMPLE) // (_SAMPLES - 1))
-                told.update(file.read(_SAMPLE))
-    return told.hexdigest()
+                digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()
 
 
 def special_tokens(folder: Path) -> dict[str, int]:

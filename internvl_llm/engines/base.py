@@ -60,8 +60,8 @@ class BaseEngine(ABC):
     @property
     def fingerprint(self) -> str:
         """Of this very engine: one that does not say what it depends on answers like no other."""
-        known: str = vars(self).setdefault("_fingerprint", uuid.uuid4().hex)
-        return known
+        own: str = vars(self).setdefault("_fingerprint", uuid.uuid4().hex)
+        return own
 
     @abstractmethod
     def start(self, request: Request, listener: Listener) -> Handle:

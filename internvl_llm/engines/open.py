@@ -136,18 +136,18 @@ def check(spec: EngineSpec) -> None:
 def fingerprint(spec: EngineSpec) -> str | None:
     """What its answers depend on: spec, files of the model, versions. None while the weights are not here."""
     kind = ENGINES[spec.engine]
-    told: dict[str, Any] = {
+    parts: dict[str, Any] = {
         one.name: getattr(spec, one.name) for one in dataclasses.fields(spec) if one.name not in _SPEED
     }
     if kind.in_process:
         folder = hub.local(spec.model, spec.revision)
         if folder is None:
             return None
-        told["files"] = files.digest(folder)
+        parts["files"] = files.digest(folder)
     else:
-        told["model"] = spec.model
-    told["versions"] = [__version__, *(_version(name) for name in kind.needs)]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        parts["model"] = spec.model
+    parts["versions"] = [__version__, *(_version(name) for name in kind.needs)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _fields(engine: EngineSpec | Mapping[str, Any] | str | None) -> dict[str, Any]:

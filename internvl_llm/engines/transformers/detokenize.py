@@ -36,10 +36,10 @@ class Detokenizer:
         before = self._decode(self._tokens[self._from : self._to])
         rest = self._decode(self._tokens[self._from :])[len(before) :]
         self._from = self._to = len(self._tokens)
-        said = self._release(rest)
+        text = self._release(rest)
         if not self.stopped:
-            said, self._held = said + self._held, ""
-        return said
+            text, self._held = text + self._held, ""
+        return text
 
     def _release(self, text: str) -> str:
         text = self._held + text

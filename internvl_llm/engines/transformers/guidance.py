@@ -20,7 +20,7 @@ _TEXT = frozenset(
         *("<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>"),
     )
 )
-"""Added tokens that stand for their own text in an answer. All others are said only where a grammar names
+"""Added tokens that stand for their own text in an answer. All others are reason only where a grammar names
 them by id."""
 
 _KEPT = 64
@@ -156,8 +156,8 @@ def _refusal(error: str, grammar: str) -> GrammarError:
     line = re.match(r"at (\d+)\(", error)
     before = grammar.splitlines()[int(line[1]) - 2] if line and int(line[1]) > 1 else ""
     what = before.removeprefix("// ") if before.startswith("// ") else "what was asked for"
-    said = re.sub(r"\n\s*\d+ \|.*|<state>.*|\.? Enable '.*", "", error, flags=re.DOTALL).strip()
-    said = re.sub(r"^at \d+\(\d+\): ", "", said).removeprefix("failed to compile JSON schema: ")
-    said = " ".join(said.split())[:300]
-    remedy = next((r for word, r in _REMEDIES.items() if word in said), "Ask for something simpler")
-    return GrammarError(f"no grammar follows {what} ({said})", remedy=remedy)
+    reason = re.sub(r"\n\s*\d+ \|.*|<state>.*|\.? Enable '.*", "", error, flags=re.DOTALL).strip()
+    reason = re.sub(r"^at \d+\(\d+\): ", "", reason).removeprefix("failed to compile JSON schema: ")
+    reason = " ".join(reason.split())[:300]
+    remedy = next((r for word, r in _REMEDIES.items() if word in reason), "Ask for something simpler")
+    return GrammarError(f"no grammar follows {what} ({reason})", remedy=remedy)

@@ -31,43 +31,43 @@ class RowCache(Cache):  # type: ignore[misc]
 
     def __init__(self, layers: int) -> None:
         super().__init__(layers=[DynamicLayer() for _ in range(layers)])  # by which masks know the kind
-        self._kept: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * layers
+        self._layers: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * layers
         self.rows = self.positions = 0
         self._first = self._end = self._seen = 0
-        self._places = self._rows = torch.empty(0, dtype=torch.long)
+        self._slots = self._rows = torch.empty(0, dtype=torch.long)
 
     def fit(self, rows: int, positions: int) -> None:
         """Make room for so many rows in use, of so many positions; what they hold is kept."""
         if rows <= self.rows and positions <= self.positions:
             return
         rows, positions = -(-rows // _ROWS) * _ROWS, -(-positions // _STEP) * _STEP
-        for layer, kept in enumerate(self._kept):
-            if kept is not None:
-                keys, values = kept
-                self._kept[layer] = (_resized(keys, rows, positions), _resized(values, rows, positions))
+        for index, layer in enumerate(self._layers):
+            if layer is not None:
+                keys, values = layer
+                self._layers[index] = (_resized(keys, rows, positions), _resized(values, rows, positions))
         self.rows, self.positions = rows, positions  # last: where memory runs out before, nothing is lost
 
-    def select(self, first: int, places: torch.Tensor, seen: int) -> None:
-        """Rows from `first` on write at `places` [rows, tokens], and are then seen up to `seen` positions."""
-        self._first, self._end = first, first + len(places)
-        self._seen, self._places = seen, places
-        self._rows = torch.arange(first, self._end, device=places.device)[:, None]
+    def select(self, first: int, slots: torch.Tensor, seen: int) -> None:
+        """Rows from `first` on write at `slots` [rows, tokens], and are then seen up to `seen` positions."""
+        self._first, self._end = first, first + len(slots)
+        self._seen, self._slots = seen, slots
+        self._rows = torch.arange(first, self._end, device=slots.device)[:, None]
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        kept = self._kept[layer_idx]
-        if kept is None:
-            kept = (self._made(key_states), self._made(value_states))
-            self._kept[layer_idx] = kept
-        places, rows = self._places.to(key_states.device), self._rows.to(key_states.device)
+        layer = self._layers[layer_idx]
+        if layer is None:
+            layer = (self._allocate(key_states), self._allocate(value_states))
+            self._layers[layer_idx] = layer
+        slots, rows = self._slots.to(key_states.device), self._rows.to(key_states.device)
         seen = []
-        for held, new in zip(kept, (key_states, value_states), strict=True):
-            held[rows, :, places] = new.transpose(1, 2)
-            seen.append(held[self._first : self._end, :, : self._seen])
+        for tensor, new in zip(layer, (key_states, value_states), strict=True):
+            tensor[rows, :, slots] = new.transpose(1, 2)
+            seen.append(tensor[self._first : self._end, :, : self._seen])
         return seen[0], seen[1]
 
-    def _made(self, like: torch.Tensor) -> torch.Tensor:
+    def _allocate(self, like: torch.Tensor) -> torch.Tensor:
         return like.new_zeros(self.rows, like.shape[1], self.positions, like.shape[3])
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
@@ -75,30 +75,30 @@ class RowCache(Cache):  # type: ignore[misc]
 
     def move(self, source: int, target: int, length: int) -> None:
         """A row's first `length` positions to another row."""
-        for kept in self._kept:
-            if kept is not None:
-                for held in kept:
-                    held[target, :, :length] = held[source, :, :length]
+        for layer in self._layers:
+            if layer is not None:
+                for tensor in layer:
+                    tensor[target, :, :length] = tensor[source, :, :length]
 
     def copy_out(self, row: int, length: int) -> Layers:
         return [
-            (kept[0][row, :, :length].clone(), kept[1][row, :, :length].clone())
-            for kept in self._kept
-            if kept is not None
+            (layer[0][row, :, :length].clone(), layer[1][row, :, :length].clone())
+            for layer in self._layers
+            if layer is not None
         ]
 
     def copy_in(self, row: int, layers: Layers, length: int) -> None:
-        for index, pair in enumerate(layers):
-            kept = self._kept[index]
-            if kept is None:
-                kept = (self._made(pair[0][None]), self._made(pair[1][None]))
-                self._kept[index] = kept
-            for held, new in zip(kept, pair, strict=True):
-                held[row, :, :length] = new[:, :length]
+        for index, copied in enumerate(layers):
+            layer = self._layers[index]
+            if layer is None:
+                layer = (self._allocate(copied[0][None]), self._allocate(copied[1][None]))
+                self._layers[index] = layer
+            for tensor, new in zip(layer, copied, strict=True):
+                tensor[row, :, :length] = new[:, :length]
 
     def shrink(self) -> None:
         """Give the memory back while nothing runs."""
-        self._kept = [None] * len(self._kept)
+        self._layers = [None] * len(self._layers)
         self.rows = self.positions = 0
 
 

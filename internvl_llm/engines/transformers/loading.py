@@ -109,14 +109,16 @@ def _model(
     import torch
     from transformers import InternVLForConditionalGeneration
 
-    given = {name: value for name, value in options.items() if value is not None}
+    arguments = {name: value for name, value in options.items() if value is not None}
     if device_map is not None:
-        given["device_map"] = dict(device_map)
+        arguments["device_map"] = dict(device_map)
     try:
         if found == "original":
-            model = convert.load(folder, **given)
+            model = convert.load(folder, **arguments)
         else:
-            model = InternVLForConditionalGeneration.from_pretrained(folder, trust_remote_code=False, **given)
+            model = InternVLForConditionalGeneration.from_pretrained(
+                folder, trust_remote_code=False, **arguments
+            )
         if device_map is None and device != "cpu":
             model = model.to(device)
     except torch.OutOfMemoryError as error:

@@ -38,10 +38,10 @@ class Sampler:
     def choose(self, logits: torch.Tensor) -> int:
         """`logits` [vocabulary] in float32 on the CPU, forbidden tokens at minus infinity."""
         if self._seen is not None:  # Keskar et al. 2019 (CTRL), section 4.1
-            told = logits[self._seen]
+            penalised = logits[self._seen]
             penalty = self.sampling.repetition_penalty
             logits = logits.clone()
-            logits[self._seen] = torch.where(told > 0, told / penalty, told * penalty)
+            logits[self._seen] = torch.where(penalised > 0, penalised / penalty, penalised * penalty)
         token = int(logits.argmax()) if self._generator is None else self._draw(logits)
         if self._seen is not None:
             self._seen = torch.unique(torch.cat([self._seen, torch.tensor([token])]))
