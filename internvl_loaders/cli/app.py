@@ -278,13 +278,12 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """The InternVL family: what its members need, and what fits on this machine."""
-    from internvl_loaders.cli import models as family
+    from internvl_loaders.cli.models import machine, print_table, to_json
 
-    here = family.machine()
     if as_json:
-        typer.echo(family.as_json(here))
+        typer.echo(to_json(machine()))
     else:
-        family.table(here)
+        print_table(machine())
 
 
 cache = typer.Typer(help="The cache of pages already read.", no_args_is_help=True)
@@ -334,9 +333,9 @@ def mcp(
 @app.command()
 def check() -> None:
     """What is installed, what would run where, and why."""
-    from internvl_loaders.cli.check import findings, table
+    from internvl_loaders.cli.check import findings, print_table
 
-    table(findings())
+    print_table(findings())
 
 
 class _Printable(logging.Formatter):

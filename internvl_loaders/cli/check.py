@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from internvl_llm.media.workers.pool import cores
+from internvl_loaders.cli.terminal import summary
 
 State = Literal["yes", "no", "optional"]
 
@@ -41,7 +42,7 @@ class Finding:
 
 def findings() -> list[Finding]:
     """In the order a reader wants them. Torch is imported where it is installed; nothing is downloaded."""
-    found = [
+    findings = [
         Finding(
             "machine",
             "yes",
@@ -50,13 +51,13 @@ def findings() -> list[Finding]:
         ),
     ]
     for name, (module, distribution, extra, note) in _PACKAGES.items():
-        found.append(_package(name, module, distribution, extra, note))
-    return [*found, *_engine(), _weights(), _auto()]
+        findings.append(_package(name, module, distribution, extra, note))
+    return [*findings, *_engine(), _weights(), _auto_transcriber()]
 
 
 def _engine() -> list[Finding]:
     """What the InternVL engine would run on, and why."""
-    missing = [name for name in _ENGINE if not _there(name)]
+    missing = [name for name in _ENGINE if not _installed(name)]
     if missing:
         need = f"needs {', '.join(missing)}: pip install 'internvl-documents[transformers]'"
         return [Finding("InternVL engine", "optional", need)]
@@ -68,16 +69,15 @@ def _engine() -> list[Finding]:
         dtype = devices.choose_dtype(device.value, gpus)
         attention = devices.choose_attention(device.value, gpus, dtype.value)
     except Exception as error:  # a broken torch or driver fails in many ways, and must not hide the rest
-        said = (str(error) or type(error).__name__).splitlines()[0][:200]
-        return [Finding("InternVL engine", "no", f"torch is installed but does not work ({said})")]
-    found = [Finding("InternVL engine", "yes", "transformers, in process")]
+        return [Finding("InternVL engine", "no", f"torch is installed but does not work ({summary(error)})")]
+    findings = [Finding("InternVL engine", "yes", "transformers, in process")]
     for gpu in gpus:
         room = f"{gpu.free / 1e9:.1f} of {gpu.total / 1e9:.1f} GB free"
         capability = ".".join(map(str, gpu.capability))
-        found.append(Finding(f"GPU {gpu.index}", "yes", f"{gpu.name}, {room}, capability {capability}"))
+        findings.append(Finding(f"GPU {gpu.index}", "yes", f"{gpu.name}, {room}, capability {capability}"))
     for name, choice in (("device", device), ("dtype", dtype), ("attention", attention)):
-        found.append(Finding(f"  {name}", "yes", f"{choice.value}: {choice.reason}"))
-    return found
+        findings.append(Finding(f"  {name}", "yes", f"{choice.value}: {choice.reason}"))
+    return findings
 
 
 def _weights() -> Finding:
@@ -89,7 +89,7 @@ def _weights() -> Finding:
     return Finding("InternVL weights", "optional", "none in the hub's cache; see `internvl models`")
 
 
-def _auto() -> Finding:
+def _auto_transcriber() -> Finding:
     from internvl_loaders.errors import InternVLError
     from internvl_loaders.options import ParseOptions
     from internvl_loaders.transcribe.model.choice import choose
@@ -98,13 +98,13 @@ def _auto() -> Finding:
         _, sentence = choose(ParseOptions())
     except InternVLError as error:
         return Finding("transcriber auto", "no", str(error))
-    state: State = "yes" if _there("rapidocr") or "internvl" in sentence else "no"
-    told = sentence.removeprefix("transcriber auto: ")
-    return Finding("transcriber auto", state, f"sound text layers are read as they are; {told}")
+    state: State = "yes" if _installed("rapidocr") or "internvl" in sentence else "no"
+    choice = sentence.removeprefix("transcriber auto: ")
+    return Finding("transcriber auto", state, f"sound text layers are read as they are; {choice}")
 
 
 def _package(name: str, module: str, distribution: str, extra: str, note: str) -> Finding:
-    if _there(module):
+    if _installed(module):
         try:
             number = version(distribution)
         except PackageNotFoundError:
@@ -117,14 +117,14 @@ def _package(name: str, module: str, distribution: str, extra: str, note: str) -
     return Finding(name, "no", f"pip install {distribution}")
 
 
-def _there(module: str) -> bool:
+def _installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
 
 
-def table(found: list[Finding]) -> None:
+def print_table(findings: list[Finding]) -> None:
     """To standard output."""
     from rich.console import Console
     from rich.markup import escape
@@ -132,6 +132,6 @@ def table(found: list[Finding]) -> None:
 
     marks = {"yes": "[green]yes[/green]", "no": "[red]no[/red]", "optional": "[dim]no[/dim]"}
     grid = Table("part", "here", "what it means", box=None, header_style="bold", pad_edge=False)
-    for finding in found:
+    for finding in findings:
         grid.add_row(finding.name, marks[finding.state], escape(finding.detail))
     Console(highlight=False, markup=True).print(grid)

@@ -1,4 +1,4 @@
-"""What `internvl models` tells: the family, what its members need, and what fits on this machine."""
+"""What `internvl models` shows: the family, what its members need, and what fits on this machine."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from internvl_llm.checkpoints.family import BYTES_PER_VALUE, FAMILY, Member, Pre
 from internvl_llm.errors import PlacementError
 from internvl_llm.hardware.footprint import Footprint, Workload, footprint
 from internvl_llm.hardware.placement import place, usage
+from internvl_loaders.cli.terminal import summary
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 WORK = Workload()
@@ -39,7 +40,7 @@ class Fit:
 
 
 def machine() -> Machine:
-    """Torch tells of GPUs; where it is not installed they are not looked for."""
+    """GPUs are those that torch sees; where it is not installed they are not looked for."""
     memory = free_memory()
     room = "of unknown size" if memory is None else f"with {_gb(memory)} free"
     if importlib.util.find_spec("torch") is None:
@@ -47,18 +48,18 @@ def machine() -> Machine:
     try:
         from internvl_llm.hardware.devices import gpus
 
-        found = gpus()
+        visible = gpus()
     except Exception as error:  # a broken torch or driver fails in many ways
-        said = (str(error) or type(error).__name__).splitlines()[0][:200]
-        return Machine((), memory, f"torch is installed but does not work ({said}); main memory {room}")
-    if not found:
+        sentence = f"torch is installed but does not work ({summary(error)}); main memory {room}"
+        return Machine((), memory, sentence)
+    if not visible:
         return Machine((), memory, f"torch sees no GPU; main memory {room}, float32 on the CPU")
-    told = ", ".join(f"{gpu.name} with {_gb(gpu.free)} of {_gb(gpu.total)} free" for gpu in found)
-    return Machine(tuple(gpu.free for gpu in found), memory, told)
+    sentence = ", ".join(f"{gpu.name} with {_gb(gpu.free)} of {_gb(gpu.total)} free" for gpu in visible)
+    return Machine(tuple(gpu.free for gpu in visible), memory, sentence)
 
 
 def free_memory() -> int | None:
-    """Bytes that programs can still get; None where the system does not tell."""
+    """Bytes that programs can still get; None where the system does not say."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -69,24 +70,24 @@ def free_memory() -> int | None:
 
 
 def fits(member: Member, here: Machine) -> list[Fit]:
-    """One a precision. With GPUs, what the engine would choose; without, main memory."""
+    """A fit for each precision. With GPUs, what the engine would choose; without, main memory."""
     return [_fit(member, precision, here) for precision in PRECISIONS]
 
 
 def _fit(member: Member, precision: Precision, here: Machine) -> Fit:
     weights = member.weight_bytes(precision)
     if here.gpus:
-        needed = _alone(footprint(member, precision))
+        needed = _bytes_on_one_device(footprint(member, precision))
         try:
             return Fit(precision, weights, needed, str(place(member, here.gpus, precision=precision)))
         except PlacementError:
             return Fit(precision, weights, needed, "")
-    needed = _alone(on_cpu(member, precision))
+    needed = _bytes_on_one_device(cpu_footprint(member, precision))
     fitting = here.memory is not None and needed <= here.memory
     return Fit(precision, weights, needed, "CPU" if fitting else "")
 
 
-def on_cpu(member: Member, precision: Precision) -> Footprint:
+def cpu_footprint(member: Member, precision: Precision) -> Footprint:
     """In float32 but for what is quantised."""
     half, text = footprint(member, precision), member.text
     linear = 4.0 if precision == "bf16" else BYTES_PER_VALUE[precision]
@@ -95,11 +96,11 @@ def on_cpu(member: Member, precision: Precision) -> Footprint:
     return replace(half, layers=(layer,) * text.layers, **{name: 2 * getattr(half, name) for name in doubled})
 
 
-def _alone(model: Footprint) -> int:
+def _bytes_on_one_device(model: Footprint) -> int:
     return usage(dict.fromkeys(model.modules, 0), model, WORK)[0]
 
 
-def as_json(here: Machine, family: Sequence[Member] = FAMILY) -> str:
+def to_json(here: Machine, family: Sequence[Member] = FAMILY) -> str:
     models = [
         {
             "name": member.name,
@@ -119,45 +120,48 @@ def as_json(here: Machine, family: Sequence[Member] = FAMILY) -> str:
         }
         for member in family
     ]
-    told = {"gpus_free_bytes": here.gpus, "memory_free_bytes": here.memory, "found": here.sentence}
-    return json.dumps({"machine": told, "context_tokens_kept": WORK.tokens, "models": models}, indent=2)
+    machine = {"gpus_free_bytes": here.gpus, "memory_free_bytes": here.memory, "found": here.sentence}
+    return json.dumps({"machine": machine, "context_tokens_kept": WORK.tokens, "models": models}, indent=2)
 
 
-def table(here: Machine, family: Sequence[Member] = FAMILY) -> None:
+def print_table(here: Machine, family: Sequence[Member] = FAMILY) -> None:
     """To standard output."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, markup=False)
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    grid.add_column("model")
-    for name in ("parameters", "context", "KV/1k tokens", *PRECISIONS):
+    if not console.is_terminal:
+        console.width = max(console.width, 120)  # what reads a pipe has no margin
+    grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    grid.add_column("model", overflow="fold")
+    for name in ("size", "context", "KV/1k", *PRECISIONS):
         grid.add_column(name, justify="right", no_wrap=True)
     grid.add_column("fits here")
     for member in family:
-        found = fits(member, here)
+        by_precision = fits(member, here)
         grid.add_row(
             member.name,
             f"{member.parameters / 1e9:.1f} B",
             f"{member.context:,}",
             f"{member.kv_bytes_per_token * 1000 / 1e6:.0f} MB",
-            *(_gb(fit.weights) for fit in found),
-            _where(found),
+            *(_gb(fit.weights) for fit in by_precision),
+            _where(by_precision),
         )
     console.print(grid)
     console.print(f"\nFound: {here.sentence}.", soft_wrap=True)
     console.print(
-        f"Sizes are of the weights alone; what fits has room for {WORK.tokens:,} tokens of context as well.",
+        "Size is in parameters, KV in keys and values of 1,000 tokens. The bytes are of the weights alone; "
+        f"what fits has room for {WORK.tokens:,} tokens of context as well.",
         soft_wrap=True,
     )
     if importlib.util.find_spec("bitsandbytes") is None:
         console.print("int8 and int4 need: pip install 'internvl-documents[quantized]'", soft_wrap=True)
 
 
-def _where(found: Sequence[Fit]) -> str:
+def _where(fits: Sequence[Fit]) -> str:
     """Precisions with their places, those of one place together."""
     places: dict[str, list[str]] = {}
-    for fit in found:
+    for fit in fits:
         if fit.where:
             places.setdefault(fit.where, []).append(fit.precision)
     return "; ".join(f"{', '.join(names)}: {where}" for where, names in places.items()) or "no"

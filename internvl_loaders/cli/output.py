@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[IO[str]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name[:40]}.{uuid4().hex}.part")
-    handle = _nameless(path.parent)
+    handle = _unnamed_file(path.parent)
     named = handle is None
     if handle is None:
         handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[IO[str]]:
             file.flush()
             os.fsync(handle)
             if not named:
-                _name(handle, part)
+                _link(handle, part)
         os.chmod(part, 0o666 & ~_umask())
         os.replace(part, path)
     except BaseException:
@@ -47,7 +47,7 @@ def replacing(path: Path) -> Iterator[IO[str]]:
         raise
 
 
-def _nameless(folder: Path) -> int | None:
+def _unnamed_file(folder: Path) -> int | None:
     """A descriptor of a file in `folder` that is not in its listing; None where there are no such files."""
     if sys.platform != "linux" or not os.path.isdir("/proc/self/fd"):
         return None
@@ -57,7 +57,7 @@ def _nameless(folder: Path) -> int | None:
         return None
 
 
-def _name(handle: int, path: Path) -> None:
+def _link(handle: int, path: Path) -> None:
     # Only with a directory's descriptor does Python ask for the link to be followed (linkat).
     folder = os.open(path.parent, os.O_RDONLY)
     try:

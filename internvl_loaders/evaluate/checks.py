@@ -35,8 +35,8 @@ def holds(check: Check, text: str, tables: Iterable[TableTree]) -> bool:
     text = _comparable(check, text)
     if check["type"] == "order":
         return _in_order(check, text)
-    found = _position(_comparable(check, check["text"]), _bounded(check, text), _diffs(check)) is not None
-    return found is (check["type"] == "present")
+    present = _position(_comparable(check, check["text"]), _bounded(check, text), _diffs(check)) is not None
+    return present is (check["type"] == "present")
 
 
 def _comparable(check: Check, text: str) -> str:
@@ -71,12 +71,12 @@ def _in_order(check: Check, text: str) -> bool:
 
 def _in_table(check: Check, grid: list[list[str]]) -> bool:
     def same(text: str, key: str) -> bool:
-        wanted, given = _comparable(check, str(check[key])), _comparable(check, text)
-        return Levenshtein.distance(wanted, given) <= _diffs(check)
+        expected, actual = _comparable(check, str(check[key])), _comparable(check, text)
+        return Levenshtein.distance(expected, actual) <= _diffs(check)
 
-    wanted = [k for k in ("up", "down", "left", "right", "top_heading", "left_heading") if check.get(k)]
+    neighbours = [k for k in ("up", "down", "left", "right", "top_heading", "left_heading") if check.get(k)]
     return any(
-        all(any(same(t, key) for t in _neighbours(grid, r, c, key)) for key in wanted)
+        all(any(same(t, key) for t in _neighbours(grid, r, c, key)) for key in neighbours)
         for r, row in enumerate(grid)
         for c, text in enumerate(row)
         if same(text, "cell")

@@ -61,14 +61,14 @@ class Field(NamedTuple):
 def find_dates(text: str) -> set[date]:
     """Every date `text` may mean: 03/04/2018 is both 3 April and 4 March, a two-digit year after 1969."""
     text = text.casefold()
-    found = [(m[1], m[2], m[3]) for m in _YEAR_FIRST.finditer(text)]
+    candidates = [(m[1], m[2], m[3]) for m in _YEAR_FIRST.finditer(text)]
     for m in _YEAR_LAST.finditer(text):
-        found += [(m[4], m[3], m[1]), (m[4], m[1], m[3])]
+        candidates += [(m[4], m[3], m[1]), (m[4], m[1], m[3])]
     for m in _DAY_NAME.finditer(text):
-        found.append((m[3], _month(m[2]), m[1]))
+        candidates.append((m[3], _month(m[2]), m[1]))
     for m in _NAME_DAY.finditer(text):
-        found.append((m[3], _month(m[1]), m[2]))
-    dates = (_date(*parts) for parts in found)
+        candidates.append((m[3], _month(m[1]), m[2]))
+    dates = (_date(*year_month_day) for year_month_day in candidates)
     return {d for d in dates if d is not None}
 
 
@@ -86,10 +86,10 @@ def _date(year: str, month: str, day: str) -> date | None:
 
 def find_amounts(text: str) -> set[Decimal]:
     """Every unsigned number `text` may mean: `1,136` is both 1136 and 1.136."""
-    return {value for m in _NUMBER.finditer(text) for value in _readings(m[0])}
+    return {value for m in _NUMBER.finditer(text) for value in _numeric_values(m[0])}
 
 
-def _readings(number: str) -> Iterator[Decimal]:
+def _numeric_values(number: str) -> Iterator[Decimal]:
     digits = re.sub(r"\D", "", number)
     if re.fullmatch(r"\d{1,3}(?:[ .,'’]\d{3})+|\d+", number):
         yield Decimal(digits)
@@ -157,21 +157,21 @@ def _bare(text: str) -> str:
 
 def match_fields(fields: Mapping[str, object], text: str) -> list[Field]:
     """`match_field` for every value; a list's items are named `name.1`, `name.2` ..."""
-    found = []
+    results = []
     for name, value in fields.items():
         items = value if isinstance(value, list) else [value]
         for number, item in enumerate(items, start=1):
             label = f"{name}.{number}" if isinstance(value, list) else name
             if isinstance(item, str | int | float) and str(item).strip():
-                found.append(match_field(label, item, text))
-    return found
+                results.append(match_field(label, item, text))
+    return results
 
 
-def field_scores(found: list[Field]) -> dict[str, float]:
+def field_scores(results: list[Field]) -> dict[str, float]:
     """Shares of the fields found; empty where there are none."""
-    if not found:
+    if not results:
         return {}
     return {
-        "fields": sum(f.exact for f in found) / len(found),
-        "fields_lenient": sum(f.lenient for f in found) / len(found),
+        "fields": sum(f.exact for f in results) / len(results),
+        "fields_lenient": sum(f.lenient for f in results) / len(results),
     }

@@ -39,15 +39,21 @@ def markdown_html(markdown: str) -> str:
     return str(_markdown().render(markdown))
 
 
-def markdown_text(markdown: str) -> str:
-    """The text of the rendered markdown; blocks, cells and `<br>` begin new lines, pictures give none."""
-    rendered = markdown_html(markdown)
-    if not rendered.strip():
-        return ""
+def parse_html(markup: str) -> html.HtmlElement | None:
+    """The root, without comments; None where there is nothing but these and white space."""
+    if not markup.strip():
+        return None
     parser = html.HTMLParser(remove_comments=True, remove_pis=True, no_network=True)
     try:
-        root = html.document_fromstring(rendered, parser=parser)
-    except (etree.ParserError, etree.XMLSyntaxError):  # nothing but comments
+        return html.document_fromstring(markup, parser=parser)
+    except (etree.ParserError, etree.XMLSyntaxError):
+        return None
+
+
+def markdown_text(markdown: str) -> str:
+    """The text of the rendered markdown; blocks, cells and `<br>` begin new lines, pictures give none."""
+    root = parse_html(markdown_html(markdown))
+    if root is None:
         return ""
     etree.strip_elements(root, "script", "style", "head", with_tail=False)
     parts: list[str] = []

@@ -13,8 +13,8 @@ from internvl_loaders.evaluate.result import Evaluation, Summary
 
 def _score(metric: str, statistic: str = "mean") -> Callable[[Summary], str]:
     def cell(summary: Summary) -> str:
-        found = summary.scores.get(metric)
-        return "" if found is None else _number(getattr(found, statistic))
+        score = summary.scores.get(metric)
+        return "" if score is None else _number(getattr(score, statistic))
 
     return cell
 
@@ -52,10 +52,10 @@ def report(evaluation: Evaluation) -> RenderableType:
         _summaries("kind", _BY_KIND, {**evaluation.kinds, "all": evaluation.overall}),
         _summaries("truth", _BY_TRUTH, evaluation.truths),
     ]
-    often = {name: f for name, f in evaluation.fields.items() if f.count > 1}
-    if often:
+    repeated = {name: f for name, f in evaluation.fields.items() if f.count > 1}
+    if repeated:
         table = _table("key", "count", "exact", "lenient")
-        for name, field in often.items():
+        for name, field in repeated.items():
             table.add_row(_plain(name), str(field.count), str(field.exact), str(field.lenient))
         parts.append(table)
     if evaluation.twins:
@@ -63,9 +63,9 @@ def report(evaluation: Evaluation) -> RenderableType:
         for twin in evaluation.twins:
             table.add_row(_plain(twin.path), _number(twin.value), _number(twin.original_value))
         parts.append(table)
-    bad = [d for d in evaluation.documents if d.status != "ok"]
-    if bad:
-        parts.append(_texts("not read", "status", "reason", [(d.path, d.status, d.reason) for d in bad]))
+    unread = [d for d in evaluation.documents if d.status != "ok"]
+    if unread:
+        parts.append(_texts("not read", "status", "reason", [(d.path, d.status, d.reason) for d in unread]))
     if evaluation.skipped:
         rows = [(s.path, s.type, s.reason) for s in evaluation.skipped]
         parts.append(_texts("not counted", "type", "reason", rows))

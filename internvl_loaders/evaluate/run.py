@@ -27,7 +27,7 @@ from internvl_loaders.evaluate.truth import Entry, Skipped, Truth, load_manifest
 from internvl_loaders.options import ParseOptions
 
 Progress = Callable[[int, int, str], None]
-"""Told, before each document, how many are done, how many there are, and its path."""
+"""Called before each document with how many are done, how many there are, and its path."""
 
 
 def evaluate(
@@ -54,7 +54,7 @@ def evaluate(
         progress(number, len(entries), entry.path)
         truth = load_truth(directory, entry)
         skipped += truth.skipped
-        documents.append(score(entry, truth, _read(read, directory / entry.path, entry.password)))
+        documents.append(score(entry, truth, _read_document(read, directory / entry.path, entry.password)))
     return Evaluation(
         directory=str(directory),
         reader=name,
@@ -77,8 +77,8 @@ def select(entries: list[Entry], kinds: Collection[str], match: Collection[str])
         and (not match or any(fnmatchcase(entry.path, glob) for glob in match))
     ]
     if not chosen:
-        known = sorted({kind for entry in entries for kind in entry.kind})
-        raise OptionError("no document chosen", remedy=f"Kinds here are {', '.join(known) or 'none'}")
+        all_kinds = sorted({kind for entry in entries for kind in entry.kind})
+        raise OptionError("no document chosen", remedy=f"Kinds here are {', '.join(all_kinds) or 'none'}")
     return chosen
 
 
@@ -106,7 +106,7 @@ def parse_reader(options: ParseOptions) -> Reader:
     return read
 
 
-def _read(read: Reader, path: Path, password: str | None) -> DocumentReading:
+def _read_document(read: Reader, path: Path, password: str | None) -> DocumentReading:
     start = time.perf_counter()
     try:
         return read(path, password)

@@ -62,21 +62,21 @@ def twins(entries: Sequence[Entry], documents: Sequence[DocumentResult]) -> tupl
     """Copies whose original was read too, by CER, or by that against a reference where truth lacks."""
     by_path = {document.path: document for document in documents}
     paths = frozenset(by_path)
-    found = []
+    pairs = []
     for entry in entries:
         original = original_of(entry, paths)
         if original is None:
             continue
-        one, other = by_path[entry.path].scores, by_path[original].scores
-        metric = next((m for m in ("cer", "reference_cer") if m in one and m in other), None)
+        scores, original_scores = by_path[entry.path].scores, by_path[original].scores
+        metric = next((m for m in ("cer", "reference_cer") if m in scores and m in original_scores), None)
         if metric is not None:
-            found.append(
+            pairs.append(
                 Twin(
                     path=entry.path,
                     original=original,
                     metric=metric,
-                    value=one[metric],
-                    original_value=other[metric],
+                    value=scores[metric],
+                    original_value=original_scores[metric],
                 )
             )
-    return tuple(found)
+    return tuple(pairs)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lxml import etree, html
 
+from internvl_loaders.evaluate.markup import parse_html
 from internvl_loaders.evaluate.metrics import normalise, words
 
 MAX_SPAN = 1000
@@ -68,12 +69,8 @@ def _places(r: int, c: int, cell: TableCell, rows: int) -> Iterable[tuple[int, i
 
 def read_tables(markup: str, page: int | None = None) -> list[TableTree]:
     """Every outermost table of an HTML text; `data-page` of the table goes before `page`."""
-    if not markup.strip():
-        return []
-    parser = html.HTMLParser(remove_comments=True, remove_pis=True, no_network=True)
-    try:
-        root = html.document_fromstring(markup, parser=parser)
-    except (etree.ParserError, etree.XMLSyntaxError):  # nothing but comments or white space
+    root = parse_html(markup)
+    if root is None:
         return []
     tables = [t for t in root.iter("table") if next(t.iterancestors("table"), None) is None]
     return [_read_table(table, page) for table in tables]

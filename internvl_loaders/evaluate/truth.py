@@ -62,7 +62,7 @@ class Skipped(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """All that is known of one document. `reference` is another tool's reviewed output, not truth."""
+    """The truth about one document. `reference` is another tool's reviewed output, not truth."""
 
     text: str | None = None
     text_type: str | None = None
@@ -114,36 +114,36 @@ def _bad_line(what: str, number: int, manifest: Path) -> DamagedDocumentError:
 
 def load_truth(directory: Path, entry: Entry) -> Truth:
     """Reads all truth files of a document; what cannot be used is in `skipped`, with the reason."""
-    known: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     types: list[str] = []
     skipped: list[Skipped] = []
     for truth in entry.gt:
-        base, remark = _type(truth.type)
+        base, remark = _split_type(truth.type)
         try:
-            part = _read(base, remark, (directory / truth.path).read_text(encoding="utf-8"))
+            part = _read_truth(base, remark, (directory / truth.path).read_text(encoding="utf-8"))
         except OSError as error:
             skipped.append(_skip(truth, error.strerror or type(error).__name__))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             skipped.append(_skip(truth, f"not a {base} file: {error}"))
         else:
-            twice = sorted(known.keys() & part.keys())
+            repeated = sorted(members.keys() & part.keys())
             if not part:
                 skipped.append(_skip(truth, "unknown type"))
-            elif twice:
-                skipped.append(_skip(truth, f"another truth already gave the {' and '.join(twice)}"))
+            elif repeated:
+                skipped.append(_skip(truth, f"another truth already gave the {' and '.join(repeated)}"))
             else:
-                known |= part
+                members |= part
                 types.append(base)
-    stated = known.get("checks", ())
-    known["checks"] = tuple(check for check in stated if checks.is_complete(check))
-    for check in stated:
-        if check not in known["checks"]:
+    all_checks = members.get("checks", ())
+    members["checks"] = tuple(check for check in all_checks if checks.is_complete(check))
+    for check in all_checks:
+        if check not in members["checks"]:
             reason = f"unknown or incomplete check {check.get('type')!r}"
             skipped.append(Skipped(path=entry.path, type="olmocr_checks", reason=reason))
-    return Truth(**known, types=tuple(types), skipped=tuple(skipped))
+    return Truth(**members, types=tuple(types), skipped=tuple(skipped))
 
 
-def _type(text: str) -> tuple[str, str]:
+def _split_type(text: str) -> tuple[str, str]:
     base, _, remark = text.partition("(")
     return base.strip(), remark.rstrip(") ")
 
@@ -152,11 +152,11 @@ def _skip(truth: TruthFile, reason: str) -> Skipped:
     return Skipped(path=truth.path, type=truth.type, reason=reason)
 
 
-def _read(base: str, remark: str, text: str) -> dict[str, Any]:
+def _read_truth(base: str, remark: str, text: str) -> dict[str, Any]:
     """The members of Truth that a file of type `base` gives; none for an unknown type."""
     if base in TEXT_TYPES:
-        same = re.search(r"same text on each of the (\d+) pages", remark)
-        return {"text": "\n".join([text] * int(same[1])) if same else text, "text_type": base}
+        copies = re.search(r"same text on each of the (\d+) pages", remark)
+        return {"text": "\n".join([text] * int(copies[1])) if copies else text, "text_type": base}
     if base == "lines_boxes+key_values":
         data = json.loads(text)
         return {
@@ -231,8 +231,8 @@ class _Row:
 def original_of(entry: Entry, paths: frozenset[str]) -> str | None:
     """The document that `entry` is a degraded copy of, where `derived` (`from PATH: ...`) or a name
     ending in `_rotated_DEGREES` says so."""
-    named = re.search(r"\bfrom (\S+?):", entry.derived or "")
-    if named and named[1] in paths:
-        return named[1]
+    derived = re.search(r"\bfrom (\S+?):", entry.derived or "")
+    if derived and derived[1] in paths:
+        return derived[1]
     path = re.sub(r"_rotated_\d+(?=\.[^./]+$)", "", entry.path)
     return path if path != entry.path and path in paths else None

@@ -16,7 +16,8 @@ from internvl_loaders.document import Image
 from internvl_loaders.errors import MissingDependencyError
 from internvl_loaders.options import OnError, TranscriberName
 from internvl_loaders.pipeline.run import aparse, parse
-from internvl_loaders.records.recorder import LoaderOptions, Mode, Record, Recorder, TableFormat
+from internvl_loaders.records.recorder import LoaderOptions, Mode, Record, Recorder
+from internvl_loaders.render.markdown import TableFormat
 
 
 class LoaderChanges(TypedDict, total=False):

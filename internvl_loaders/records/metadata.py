@@ -1,4 +1,4 @@
-"""What framework documents say of themselves: scalars only, no clock, no chance, nothing long.
+"""Metadata of framework documents: scalars only, no clock, no chance, nothing long.
 
 Strings and numbers pass every vector store's rules for metadata; None, booleans and lists do not.
 """
@@ -18,32 +18,32 @@ LABEL_CHARS, TITLE_CHARS, CONTEXT_CHARS, REASON_CHARS = 60, 60, 120, 300
 
 
 def page_metadata(page: Page) -> Metadata:
-    """Scalars only, no clock; what is unknown is absent."""
-    return known(
+    """What is unknown is absent."""
+    return without_blanks(
         {
             **source_metadata(page.source),
             "page": page.number or None,
-            "page_label": clipped(page.label, LABEL_CHARS),
+            "page_label": clip(page.label, LABEL_CHARS),
             "total_pages": page.total_pages or None,
             "status": page.status,
-            "reason": clipped(page.reason, REASON_CHARS) if page.status != "ok" else None,
+            "reason": clip(page.reason, REASON_CHARS) if page.status != "ok" else None,
             "method": page.method,
-            "confidence": rounded(page.confidence),
+            "confidence": _rounded(page.confidence),
         }
     )
 
 
-def element_metadata(page: Page, index: int, section: str) -> Metadata:
+def element_metadata(page: Page, index: int, section: str, caption: Block | None) -> Metadata:
     """What block `index` (0-based) of the page adds to the page's metadata."""
     block = page.blocks[index]
-    return known(
+    return without_blanks(
         {
             "category": block.type,
             "element_index": index,
             "section": section,
-            "caption": _caption(page.blocks, index),
+            "caption": clip(caption.text, CONTEXT_CHARS) if caption is not None else None,
             "bbox": None if block.box is None else str(block.box),
-            "confidence": rounded(block.confidence),
+            "confidence": _rounded(block.confidence),
             **(table_metadata(block.table) if block.table is not None else {}),
         }
     )
@@ -62,14 +62,14 @@ def document_metadata(pages: list[Page]) -> Metadata:
         status = "empty" if all(page.status == "empty" for page in pages) else "ok"
     confidences = [page.confidence for page in pages if page.confidence is not None]
     reasons = [f"page {page.number}: {page.reason}" if page.number else page.reason for page in failed]
-    return known(
+    return without_blanks(
         {
             **source_metadata(pages[0].source),
             "total_pages": pages[0].total_pages or None,
             "status": status,
-            "reason": clipped("; ".join(reasons), REASON_CHARS),
+            "reason": clip("; ".join(reasons), REASON_CHARS),
             "method": ", ".join(sorted({page.method for page in pages if page.method})),
-            "confidence": rounded(min(confidences, default=None)),
+            "confidence": _rounded(min(confidences, default=None)),
         }
     )
 
@@ -79,8 +79,8 @@ def source_metadata(source: str) -> Metadata:
     return {"source": source, "file_name": re.split(r"[/\\]", name.rstrip("/\\"))[-1]}
 
 
-def known(values: Mapping[str, Scalar | None]) -> Metadata:
-    """Without None and empty texts; texts encodable as UTF-8 whatever a file name held."""
+def without_blanks(values: Mapping[str, Scalar | None]) -> Metadata:
+    """The entries but None and empty texts; texts encodable as UTF-8 whatever a file name held."""
     return {
         key: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
         for key, value in values.items()
@@ -88,21 +88,11 @@ def known(values: Mapping[str, Scalar | None]) -> Metadata:
     }
 
 
-def rounded(confidence: float | None) -> float | None:
+def _rounded(confidence: float | None) -> float | None:
     return None if confidence is None else round(confidence, 3)
 
 
-def clipped(text: str, chars: int) -> str:
+def clip(text: str, chars: int) -> str:
     """On one line, and with an ellipsis if longer than `chars`."""
     line = " ".join(text.split())
     return line if len(line) <= chars else line[: chars - 1] + "…"
-
-
-def _caption(blocks: tuple[Block, ...], index: int) -> str | None:
-    """The caption right before or after a table or figure."""
-    if blocks[index].type not in {"table", "figure"}:
-        return None
-    for near in (index - 1, index + 1):
-        if 0 <= near < len(blocks) and blocks[near].type == "caption":
-            return clipped(blocks[near].text, CONTEXT_CHARS)
-    return None

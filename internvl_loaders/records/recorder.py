@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -22,16 +21,17 @@ from internvl_loaders.records.metadata import (
     CONTEXT_CHARS,
     TITLE_CHARS,
     Metadata,
-    clipped,
+    clip,
     document_metadata,
     element_metadata,
     page_metadata,
 )
+from internvl_loaders.render.layout import caption_blocks
+from internvl_loaders.render.markdown import TableFormat, markdown
 
 log = logging.getLogger("internvl_loaders")
 
 Mode = Literal["page", "document", "element", "table"]
-TableFormat = Literal["auto", "markdown", "html"]
 
 TEXT_OPTIONS = (
     *("transcriber", "engine", "model", "max_tokens", "max_tiles", "best_of", "dpi"),
@@ -108,7 +108,7 @@ class Recorder:
 
     def __init__(self, options: LoaderOptions) -> None:
         self.options = options
-        self._document = _Document()
+        self._document = _OpenDocument()
 
     def add(self, page: Page) -> list[Record]:
         """Raises PageError (SourceError for a whole document) if `page` failed and `on_error` is `raise`."""
@@ -123,13 +123,13 @@ class Recorder:
         if self.options.mode == "document":
             self._document.pages.append(bare)
             self._document.texts.append("" if page.status == "failed" else page_text(page, self.options))
-            return done + list(self._pictures(page))
+            return done + list(self._image_records(page))
         self._document.pages = [bare]
-        return done + list(self._of_page(page))
+        return done + list(self._page_records(page))
 
     def finish(self) -> list[Record]:
-        """What is due once no page follows."""
-        document, self._document = self._document, _Document()
+        """The records that are due once no page follows."""
+        document, self._document = self._document, _OpenDocument()
         if self.options.mode != "document" or not document.pages:
             return []
         first = document.pages[0]
@@ -139,59 +139,61 @@ class Recorder:
         text = self.options.page_separator.join(t for t in document.texts if t)
         return [Record(record_id(self.options, first), text, metadata)]
 
-    def _about(self, page: Page) -> Metadata:
+    def _metadata(self, page: Page) -> Metadata:
         return page_metadata(page) | {"mode": self.options.mode}
 
-    def _of_page(self, page: Page) -> Iterator[Record]:
+    def _page_records(self, page: Page) -> Iterator[Record]:
         options = self.options
         if page.status == "failed":
             if options.on_error == "placeholder":
-                yield Record(record_id(options, page, page.number), "", self._about(page))
+                yield Record(record_id(options, page, page.number), "", self._metadata(page))
         elif options.mode == "page":
             yield Record(
                 record_id(options, page, page.number),
                 page_text(page, options),
-                self._about(page),
+                self._metadata(page),
                 page.image,
             )
-            yield from self._pictures(page)
+            yield from self._image_records(page)
         else:
-            yield from self._elements(page)
-            yield from self._pictures(page)
+            yield from self._element_records(page)
+            yield from self._image_records(page)
 
-    def _elements(self, page: Page) -> Iterator[Record]:
+    def _element_records(self, page: Page) -> Iterator[Record]:
+        captions = caption_blocks(page.blocks)
         for index, block in enumerate(page.blocks):
             section = self._document.section(block)
             if self.options.mode == "table" and block.table is None:
                 continue
             if block.type in {"header", "footer"} and not self.options.headers_footers:
                 continue
-            metadata = self._about(page) | element_metadata(page, index, section)
+            metadata = self._metadata(page) | element_metadata(page, index, section, captions.get(index))
             text = block_text(block, self.options.table_format) or str(metadata.get("caption", ""))
-            if text or block.image is not None:  # an untold figure: nothing to embed, nothing to show
+            if text or block.image is not None:  # else a figure without any: nothing to embed
                 yield Record(record_id(self.options, page, page.number, index), text, metadata, block.image)
 
-    def _pictures(self, page: Page) -> Iterator[Record]:
+    def _image_records(self, page: Page) -> Iterator[Record]:
         """Images that are not the picture of a record that the mode yields anyway."""
         options, mode = self.options, self.options.mode
-        parent = {"page": (page.number,), "document": ()}.get(mode)
-        on = None if parent is None else record_id(options, page, *parent)
+        place = {"page": (page.number,), "document": ()}.get(mode)
+        parent = None if place is None else record_id(options, page, *place)
+        captions = caption_blocks(page.blocks)
         if page.image is not None and mode != "page":
             identity = record_id(options, page, page.number, "page_image")
-            metadata = self._about(page) | {"category": "page_image"}
-            yield Record(identity, "", metadata, page.image, on)
+            metadata = self._metadata(page) | {"category": "page_image"}
+            yield Record(identity, "", metadata, page.image, parent)
         for index, block in enumerate(page.blocks):
             if block.image is not None and mode != "element":
-                metadata = self._about(page) | element_metadata(page, index, "")
+                metadata = self._metadata(page) | element_metadata(page, index, "", captions.get(index))
                 text = block_text(block, options.table_format) or str(metadata.get("caption", ""))
                 identity = record_id(options, page, page.number, index, "image")
-                yield Record(identity, text, metadata, block.image, on)
+                yield Record(identity, text, metadata, block.image, parent)
 
 
 @dataclass(slots=True)
-class _Document:
-    """What is known of the document being read: its pages (the last one only, unless the whole document
-    becomes one record) without their contents, their texts, and the headings that are open."""
+class _OpenDocument:
+    """The document whose pages come in: these (the last one only, unless the whole document becomes one
+    record) without their contents, their texts, and the headings that are open."""
 
     pages: list[Page] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -209,30 +211,17 @@ class _Document:
         if block.type == "heading":
             level = block.level or 1
             self.headings = [(depth, title) for depth, title in self.headings if depth < level]
-        path = clipped(" > ".join(title for _, title in self.headings), CONTEXT_CHARS)
+        path = clip(" > ".join(title for _, title in self.headings), CONTEXT_CHARS)
         if block.type == "heading":
-            self.headings.append((level, clipped(block.text, TITLE_CHARS)))
+            self.headings.append((level, clip(block.text, TITLE_CHARS)))
         return path
 
 
 def page_text(page: Page, options: LoaderOptions) -> str:
     """The page as markdown, its tables in the format asked for."""
-    if options.table_format == "auto" or not page.tables:
-        return page.to_markdown(headers_footers=options.headers_footers)
-    parts = []
-    for is_table, blocks in groupby(page.blocks, lambda block: block.table is not None):
-        if is_table:
-            parts += [block_text(block, options.table_format) for block in blocks]
-        else:
-            part = page.model_copy(update={"blocks": tuple(blocks)})
-            parts.append(part.to_markdown(headers_footers=options.headers_footers))
-    return "\n\n".join(part for part in parts if part)
+    return markdown(page.blocks, headers_footers=options.headers_footers, table_format=options.table_format)
 
 
 def block_text(block: Block, table_format: TableFormat) -> str:
     """The block as markdown, its table in the format asked for."""
-    from internvl_loaders.render.markdown import markdown
-
-    if block.table is None or table_format == "auto":
-        return markdown((block,))
-    return block.table.to_gfm() if table_format == "markdown" else block.table.to_html()
+    return markdown((block,), table_format=table_format)

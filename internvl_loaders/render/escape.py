@@ -41,12 +41,12 @@ def inline(text: str) -> str:
     live = _live_runs(text)
 
     def escaped(match: re.Match[str]) -> str:
-        found = match[0]
+        markup = match[0]
         if match["entity"]:
-            return _ENTITIES[found]
+            return _ENTITIES[markup]
         if match["escape"]:
-            return f"\\{found}"
-        return "".join(f"\\{mark}" for mark in found) if match.start() in live else found
+            return f"\\{markup}"
+        return "".join(f"\\{mark}" for mark in markup) if match.start() in live else markup
 
     return _INLINE.sub(escaped, text)
 

@@ -7,11 +7,14 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeVar
 
 from internvl_loaders.render.escape import one_line
 from internvl_loaders.render.shapes import Block
 
 _BULLETS = frozenset("•◦‣∙·●○▪▫■►▶➢➤❖⁃*+-–—−o")
+B = TypeVar("B", bound=Block)
+
 _MAX_LEVEL = 8
 _HINTS = {
     "table": re.compile(r"\s*(tab|表)", re.IGNORECASE),
@@ -64,11 +67,11 @@ class Single:
 
 def layout(blocks: Sequence[Block]) -> Iterator[Single | tuple[Item, ...]]:
     """Neighbouring list items as one forest, captions with what they belong to, the rest one by one."""
-    caption_of = captions(blocks)
+    caption_of = _captions(blocks)
     inside = set(caption_of.values())
     for listed, run in groupby(enumerate(blocks), key=lambda pair: is_list_item(pair[1])):
         if listed:
-            yield nested([block for _, block in run])
+            yield nest([block for _, block in run])
             continue
         for index, block in run:
             if index in caption_of:
@@ -77,7 +80,7 @@ def layout(blocks: Sequence[Block]) -> Iterator[Single | tuple[Item, ...]]:
                 yield Single(block)
 
 
-def nested(blocks: Sequence[Block]) -> tuple[Item, ...]:
+def nest(blocks: Sequence[Block]) -> tuple[Item, ...]:
     """List items as a forest: those of a deeper level belong to the item before them."""
     items: list[Item] = []
     start = 0
@@ -86,7 +89,7 @@ def nested(blocks: Sequence[Block]) -> tuple[Item, ...]:
         end = start + 1
         while end < len(blocks) and _level(blocks[end]) > level:
             end += 1
-        items.append(Item(blocks[start], nested(blocks[start + 1 : end])))
+        items.append(Item(blocks[start], nest(blocks[start + 1 : end])))
         start = end
     return tuple(items)
 
@@ -95,13 +98,18 @@ def _level(block: Block) -> int:
     return min(max(block.level or 0, 0), _MAX_LEVEL)
 
 
-def captions(blocks: Sequence[Block]) -> dict[int, int]:
+def caption_blocks(blocks: Sequence[B]) -> dict[int, B]:
+    """The captions, by the index of the table or figure that each belongs to."""
+    return {index: blocks[caption] for index, caption in _captions(blocks).items()}
+
+
+def _captions(blocks: Sequence[Block]) -> dict[int, int]:
     """The index of each captioned table or figure, with that of its caption, a direct neighbour.
 
     Between two candidates the caption's first word decides (`Table 1`, `Fig. 2`), then custom:
     captions stand above tables and below figures.
     """
-    found: dict[int, int] = {}
+    caption_of: dict[int, int] = {}
     for index, block in enumerate(blocks):
         if block.type != "caption":
             continue
@@ -110,11 +118,11 @@ def captions(blocks: Sequence[Block]) -> dict[int, int]:
             for other_index in (index - 1, index + 1)
             if 0 <= other_index < len(blocks)
             and (other := blocks[other_index]).type in _HINTS
-            and other_index not in found
+            and other_index not in caption_of
         ]
         if near:
-            found[-max(near)[1]] = index
-    return found
+            caption_of[-max(near)[1]] = index
+    return caption_of
 
 
 def _fit(caption: Block, captioned: Block, above: bool) -> tuple[bool, bool]:

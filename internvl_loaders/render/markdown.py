@@ -14,11 +14,15 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from textwrap import indent
+from typing import Literal
 
 from internvl_loaders.render import table
 from internvl_loaders.render.escape import clean, inline, line_start, one_line
-from internvl_loaders.render.layout import Item, content, heading_level, is_list_item, nested, printed_marker
-from internvl_loaders.render.shapes import Block, Document, Page
+from internvl_loaders.render.layout import Item, content, heading_level, is_list_item, nest, printed_marker
+from internvl_loaders.render.shapes import Block, Document, Page, Table
+
+TableFormat = Literal["auto", "markdown", "html"]
+"""GitHub-flavoured `markdown`, which repeats what spans, `html`, or `auto`: html where cells span."""
 
 _ORDINAL = re.compile(r"(0|[1-9][0-9]{0,8})([.)])")
 _TASK = re.compile(r"\[[ xX]\](?=\s|$)")
@@ -41,22 +45,29 @@ def page(page: Page, *, headers_footers: bool = True) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def markdown(blocks: Sequence[Block], *, headers_footers: bool = True) -> str:
+def markdown(
+    blocks: Sequence[Block], *, headers_footers: bool = True, table_format: TableFormat = "auto"
+) -> str:
     """Blocks apart by a blank line; nothing before the first or after the last."""
-    return "\n\n".join(filter(None, _parts(content(blocks, headers_footers))))
+    return "\n\n".join(filter(None, _parts(content(blocks, headers_footers), table_format)))
 
 
-def _parts(blocks: Sequence[Block]) -> Iterator[str]:
+def _parts(blocks: Sequence[Block], table_format: TableFormat) -> Iterator[str]:
     for listed, run in groupby(blocks, key=is_list_item):
         if listed:
-            yield _list(nested(list(run)))
+            yield _list(nest(list(run)))
         else:
-            yield from map(_block, run)
+            for block in run:
+                yield _block(block) if block.table is None else _table(block.table, table_format)
+
+
+def _table(grid: Table, table_format: TableFormat) -> str:
+    if table_format == "auto":
+        table_format = "html" if grid.has_spans else "markdown"
+    return table.html(grid) if table_format == "html" else table.gfm(grid)
 
 
 def _block(block: Block) -> str:
-    if block.table is not None:
-        return table.html(block.table) if block.table.has_spans else table.gfm(block.table)
     match block.type:
         case "heading":
             level = heading_level(block)

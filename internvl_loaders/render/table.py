@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv as _csv
 import io
 import re
+from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -40,15 +41,15 @@ def headers(table: Table) -> list[str]:
 def _unique(names: list[str]) -> list[str]:
     unique: list[str] = []
     taken = set(names)
-    turns: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for name in names:
-        given = name
-        turns[name] = turns.get(name, 0) + 1
-        if name and turns[name] > 1:
-            while (given := f"{name} ({turns[name]})") in taken:
-                turns[name] += 1
-            taken.add(given)
-        unique.append(given)
+        candidate = name
+        counts[name] += 1
+        if name and counts[name] > 1:
+            while (candidate := f"{name} ({counts[name]})") in taken:
+                counts[name] += 1
+            taken.add(candidate)
+        unique.append(candidate)
     return unique
 
 
@@ -119,11 +120,11 @@ def _html_cell(cell: Cell | None) -> str:
 def csv(table: Table) -> str:
     """See `Table.to_csv`. Write it with `newline=""`."""
     out = io.StringIO()
-    _csv.writer(out, lineterminator="\r\n").writerows([defused(text) for text in row] for row in table.grid())
+    _csv.writer(out, lineterminator="\r\n").writerows([defuse(text) for text in row] for row in table.grid())
     return out.getvalue()
 
 
-def defused(text: str) -> str:
+def defuse(text: str) -> str:
     """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 

@@ -19,7 +19,7 @@ from internvl_loaders.cli.terminal import printable
 from internvl_loaders.document import Block, Cell, Document, Page, Table
 from internvl_loaders.records import metadata
 from internvl_loaders.records.recorder import LoaderOptions, Record, Recorder
-from internvl_loaders.render.table import defused
+from internvl_loaders.render.table import defuse
 from tests.fuzz.target import target
 from tests.internvl_loaders.render import test_html, test_markdown
 from tests.kit import documents
@@ -111,7 +111,7 @@ def csv_holds_no_formula_and_everything_else(table: Table) -> None:
             assert not re.match(r"[\s\x00-\x20]*[=@]", cell), cell
             if re.match(r"\s*[+-]", cell):
                 assert re.fullmatch(r"[\d\s.,'’eE+\-$€£¥%‰A-Z  ]*", cell), cell
-            assert defused(cell) == cell or cell == text
+            assert defuse(cell) == cell or cell == text
 
 
 @target(tables())
@@ -155,16 +155,16 @@ def metadata_are_scalars(pages: list[Page], section: str) -> None:
     found = [metadata.document_metadata(pages)]
     for page in pages:
         found.append(metadata.page_metadata(page))
-        found += [metadata.element_metadata(page, n, section) for n in range(len(page.blocks))]
-    for known in found:
-        for name, value in known.items():
+        found += [metadata.element_metadata(page, n, section, block) for n, block in enumerate(page.blocks)]
+    for entry in found:
+        for name, value in entry.items():
             assert type(value) in {str, int, float}, (name, value)
             assert not isinstance(value, float) or math.isfinite(value)
-        text = json.dumps(known, allow_nan=False)
-        assert json.loads(text) == known
+        text = json.dumps(entry, allow_nan=False)
+        assert json.loads(text) == entry
         text.encode()
-        assert all(value != "" for value in known.values())
-        assert len(known.get("reason", "")) <= metadata.REASON_CHARS  # type: ignore[arg-type]
+        assert all(value != "" for value in entry.values())
+        assert len(entry.get("reason", "")) <= metadata.REASON_CHARS  # type: ignore[arg-type]
 
 
 @target(

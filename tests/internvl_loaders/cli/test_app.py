@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.kit.paths import EXAMPLE
+from internvl_loaders.cli.app import app
+from tests.kit.paths import EXAMPLE, ROOT
 from tests.kit.pdfs import pdf
 
 
@@ -192,6 +195,11 @@ def test_interrupting_leaves_nothing_behind(tmp_path: Path) -> None:
     assert b"Traceback" not in said
     assert os.listdir(out) == []
     assert not psutil.wait_procs(children, timeout=5)[1]
+
+
+def test_the_installed_command_is_this_app() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert EntryPoint("internvl", scripts["internvl"], "console_scripts").load() is app
 
 
 def test_check() -> None:

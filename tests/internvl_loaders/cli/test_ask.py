@@ -1,4 +1,4 @@
-"""`internvl ask`, `internvl models` and what `internvl check` says of the engine."""
+"""`internvl ask`, with a scripted engine and with a real one."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from typer.testing import CliRunner, Result
 
 from internvl_llm import Document, EngineSpec, Finish, Request, Text, TextDelta, Usage, Video
 from internvl_llm import Image as Shown
-from internvl_llm.checkpoints.family import member
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_loaders.cli import ask as asking
-from internvl_loaders.cli import check, models
 from internvl_loaders.cli.app import app
 from tests.internvl_loaders.cli.test_app import internvl
 from tests.kit.paths import EXAMPLE
@@ -255,99 +253,3 @@ def test_ctrl_c_ends_an_answer(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert (first + rest).endswith(b"\n")
     assert b"Traceback" not in said
-
-
-GIB = 2**30
-
-
-def test_what_fits_on_gpus() -> None:
-    one = models.Machine((24 * 10**9,), 64 * GIB, "a GPU")
-    found = {fit.precision: fit for fit in models.fits(member("8B"), one)}
-    assert found["bf16"].where == found["int4"].where == "1 copy on GPU 0"
-    assert found["bf16"].weights == member("8B").weight_bytes()
-    assert found["int4"].weights < found["int8"].weights < found["bf16"].weights < found["bf16"].needed
-    found = {fit.precision: fit for fit in models.fits(member("38B"), one)}
-    assert [found[name].where for name in models.PRECISIONS] == ["", "", ""]
-    several = models.Machine((80 * 10**9,) * 4, 64 * GIB, "GPUs")
-    assert models.fits(member("78B"), several)[0].where == "1 copy on GPUs 0, 1, 2, 3"
-
-
-def test_what_fits_on_a_cpu_is_float32() -> None:
-    bf16, int8, int4 = models.fits(member("2B"), models.Machine((), 8 * GIB, "no GPU"))
-    assert (bf16.where, int8.where, int4.where) == ("", "CPU", "CPU")
-    assert bf16.needed > 2 * member("2B").weight_bytes()
-    assert {fit.where for fit in models.fits(member("2B"), models.Machine((), None, "unknown"))} == {""}
-
-
-def test_models_as_json_and_as_a_table() -> None:
-    told = json.loads(internvl("models", "--json").stdout)
-    assert len(told["models"]) == 16
-    eight = next(one for one in told["models"] if one["name"] == "InternVL3-8B")
-    assert eight["hub"] == ["OpenGVLab/InternVL3-8B-hf", "OpenGVLab/InternVL3-8B"]
-    assert eight["precisions"]["bf16"]["weight_bytes"] == member("8B").weight_bytes()
-    assert eight["precisions"]["bf16"]["fits"] == bool(eight["precisions"]["bf16"]["where"])
-    assert told["machine"]["memory_free_bytes"] > 0
-    run = internvl("models")
-    assert run.returncode == 0
-    lines = {line.split()[0]: line for line in run.stdout.splitlines() if line.startswith("InternVL")}
-    assert "15.9 GB" in lines["InternVL3-8B"]
-    assert "Found: " in run.stdout
-
-
-def test_without_torch_models_and_check_say_so() -> None:
-    """And are there at once."""
-    code = """
-import importlib.util, sys, time
-find = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *rest: None if name == "torch" else find(name, *rest)
-from internvl_loaders.cli.app import app
-started = time.perf_counter()
-try:
-    app()
-finally:
-    print(time.perf_counter() - started, "torch" in sys.modules, file=sys.stderr)
-"""
-    for command, said in (
-        ("models", "torch is not installed"),
-        ("check", "internvl-documents[transformers]"),
-    ):
-        run = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True,
-                             env=os.environ | {"COLUMNS": "200"})  # fmt: skip
-        assert run.returncode == 0
-        assert said in run.stdout
-        seconds, torch = run.stderr.split()
-        assert (float(seconds) < 2, torch) == (True, "False")
-
-
-def _findings() -> dict[str, check.Finding]:
-    return {finding.name.strip(): finding for finding in check.findings()}
-
-
-@needs_engine
-def test_check_says_what_would_run_where_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    from internvl_llm.hardware import devices
-
-    monkeypatch.setattr(devices, "gpus", lambda: (devices.Gpu(0, "NVIDIA T4", 16 * GIB, 15 * GIB, (7, 5)),))
-    found = _findings()
-    assert found["GPU 0"].detail == "NVIDIA T4, 16.1 of 17.2 GB free, capability 7.5"
-    assert found["device"].detail.startswith("cuda: 1 x NVIDIA T4")
-    assert found["dtype"].detail == "float16: NVIDIA T4 has no bfloat16"
-    assert "Ampere" in found["attention"].detail
-    here = models.machine()
-    assert (here.gpus, here.sentence) == ((15 * GIB,), "NVIDIA T4 with 16.1 GB of 17.2 GB free")
-    monkeypatch.setattr(devices, "gpus", lambda: 1 / 0)
-    assert "does not work (division by zero)" in models.machine().sentence
-    found = _findings()
-    assert (found["InternVL engine"].state, "division" in found["InternVL engine"].detail) == ("no", True)
-    assert "transcriber auto" in found
-
-
-def test_check_finds_weights_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert _findings()["InternVL weights"].state == "optional"
-    snapshot = tmp_path / "models--OpenGVLab--InternVL3-2B-hf" / "snapshots" / "abc"
-    snapshot.mkdir(parents=True)
-    (snapshot / "config.json").write_text("{}")
-    assert _findings()["InternVL weights"].state == "optional"
-    (snapshot / "model.safetensors").write_bytes(b"")
-    assert _findings()["InternVL weights"].detail == "in the hub's cache: InternVL3-2B"

@@ -12,7 +12,7 @@ from internvl_loaders.document import Block, Box, Cell, Image, Page, Table
 from internvl_loaders.errors import OptionError, PageError, SourceError
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.records.loading import LoaderChanges, store_image
-from internvl_loaders.records.metadata import clipped, source_metadata
+from internvl_loaders.records.metadata import clip, source_metadata
 from internvl_loaders.records.recorder import TEXT_OPTIONS, LoaderOptions, Record, Recorder
 
 TABLE = Table(
@@ -125,6 +125,13 @@ def test_elements_carry_type_place_and_section() -> None:
     assert table.metadata["caption"] == "Table 1: Sums"
     assert table.metadata["table_html"] == TABLE.to_html()
     assert table.metadata["table_csv"] == TABLE.to_csv()
+
+
+def test_a_caption_belongs_to_one_table() -> None:
+    grid = Block(type="table", table=TABLE)
+    blocks = (grid, Block(type="caption", text="Table 2: More"), grid)
+    captions = [record.metadata.get("caption") for record in records(page(blocks=blocks), mode="table")]
+    assert captions == [None, "Table 2: More"]
 
 
 def test_sections_go_on_over_pages_but_not_over_documents() -> None:
@@ -300,9 +307,9 @@ def test_file_names() -> None:
     assert {name: source_metadata(name)["file_name"] for name in names} == names
 
 
-def test_clipped() -> None:
-    assert clipped(" a \n b ", 9) == "a b"
-    assert clipped("abcdef", 4) == "abc…"
+def test_clip() -> None:
+    assert clip(" a \n b ", 9) == "a b"
+    assert clip("abcdef", 4) == "abc…"
 
 
 def test_options() -> None:

@@ -11,7 +11,7 @@ from lxml import html as lxml_html
 
 from internvl_loaders.document import Cell, Table
 from internvl_loaders.errors import MissingDependencyError
-from internvl_loaders.render.table import defused, headers
+from internvl_loaders.render.table import defuse, headers
 from tests.kit import documents
 from tests.kit.documents import table
 
@@ -179,8 +179,8 @@ def test_csv_gives_the_grid_back(table_: Table) -> None:
         "-1(2)",
     ],
 )
-def test_a_formula_is_defused(text: str) -> None:
-    assert defused(text) == f"'{text}"
+def test_a_formula_is_defuse(text: str) -> None:
+    assert defuse(text) == f"'{text}"
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_formula_is_defused(text: str) -> None:
     ],
 )
 def test_numbers_and_plain_text_stay(text: str) -> None:
-    assert defused(text) == text
+    assert defuse(text) == text
 
 
 def test_records() -> None:
