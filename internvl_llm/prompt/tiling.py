@@ -7,7 +7,6 @@ A thumbnail of the whole image follows when there is more than one tile.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,13 @@ from PIL import Image
 from internvl_llm.errors import MediaError, OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    Resize = Callable[[int, int], NDArray[np.uint8]]
+    """One image in (width, height), as uint8 RGB [height, width, 3]."""
+    Resizer = Callable[[Image.Image], Resize]
 
 TILE = 448
 TOKENS_PER_TILE = 256
@@ -110,6 +115,10 @@ def image_tokens(tiles: int, tokens_per_tile: int = TOKENS_PER_TILE) -> int:
     return tiles * tokens_per_tile + 2
 
 
+def _pillow(image: Image.Image) -> Resize:
+    return lambda width, height: np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+
+
 def tile(
     image: Image.Image,
     min_tiles: int = 1,
@@ -117,12 +126,12 @@ def tile(
     *,
     thumbnail: bool = True,
     page: bool = False,
-    fast: bool = False,
+    resizer: Resizer = _pillow,
 ) -> NDArray[np.uint8]:
     """uint8 RGB tiles [n, 448, 448, 3], row by row, the thumbnail last; transparency becomes white.
 
-    `page` pads the right or the bottom with white, as `page_size` says. `fast` resizes with torch instead of
-    Pillow; single values then differ by a grey level or two.
+    `page` pads the right or the bottom with white, as `page_size` says. Tiles are OpenGVLab's to the bit only
+    with the resizer that stands here.
     """
     image = _rgb(image)
     if page:
@@ -132,7 +141,7 @@ def tile(
             padded.paste(image)
             image = padded
     columns, rows = grid(*image.size, min_tiles, max_tiles)
-    resize = _resizer(image, fast=fast)
+    resize = resizer(image)
     canvas = resize(columns * TILE, rows * TILE)
     tiles = canvas.reshape(rows, TILE, columns, TILE, 3).swapaxes(1, 2).reshape(-1, TILE, TILE, 3)
     if thumbnail and len(tiles) > 1:
@@ -152,22 +161,3 @@ def _rgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     page = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(page, image.convert("RGBA")).convert("RGB")
-
-
-def _resizer(image: Image.Image, *, fast: bool) -> Callable[[int, int], NDArray[np.uint8]]:
-    """A function of (width, height) that gives the image in that size as uint8 [height, width, 3]."""
-    if not fast:
-        return lambda width, height: np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-    import torch
-
-    # A channels-last view: torch has a vectorised uint8 kernel for that layout.
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
-
-    def resize(width: int, height: int) -> NDArray[np.uint8]:
-        resized = torch.nn.functional.interpolate(
-            pixels, size=(height, width), mode="bicubic", antialias=True, align_corners=False
-        )
-        array: NDArray[np.uint8] = resized[0].permute(1, 2, 0).contiguous().numpy()
-        return array
-
-    return resize

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.ImageDraw
 
 SIZE = (64, 48)
 STEP = 8
@@ -19,6 +20,23 @@ def gradient(width: int = 60, height: int = 40) -> PIL.Image.Image:
     return PIL.Image.fromarray(
         np.stack([across * 4 % 256, down * 6 % 256, across ^ down], -1).astype(np.uint8)
     )
+
+
+def noise(size: tuple[int, int], mode: str = "RGB", seed: int = 0) -> PIL.Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
+    return PIL.Image.fromarray(values, "RGBA").convert(mode)
+
+
+def text_page(size: tuple[int, int]) -> PIL.Image.Image:
+    """Dark lines of text on white, with a scan's grain."""
+    image = PIL.Image.new("RGB", size, "white")
+    draw = PIL.ImageDraw.Draw(image)
+    for y in range(20, size[1], 30):
+        draw.text(
+            (30, y), "The quick brown fox jumps over 13 lazy dogs. " * 4, fill=(y % 90,) * 3, font_size=22
+        )
+    grain = np.random.default_rng(1).integers(-12, 13, (size[1], size[0], 3))
+    return PIL.Image.fromarray((np.asarray(image).astype(int) + grain).clip(0, 255).astype(np.uint8))
 
 
 def video(frames: int = 24, *, form: str = "mp4", codec: str = "mpeg4") -> bytes:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from internvl_llm.errors import MediaError, OptionError
 from internvl_llm.prompt.tiling import (
@@ -22,6 +22,7 @@ from internvl_llm.prompt.tiling import (
     tile,
     tile_count,
 )
+from tests.kit.pictures import noise
 
 LIMITS = ((1, 1), (1, 6), (1, 12), (4, 12), (7, 12), (1, 24), (13, 24), (1, 40))
 A4, LETTER = (210 / 25.4, 297 / 25.4), (8.5, 11.0)
@@ -36,23 +37,6 @@ def reference():
 
 def at(paper, dpi):
     return round(paper[0] * dpi), round(paper[1] * dpi)
-
-
-def noise(size, mode="RGB", seed=0):
-    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
-    return Image.fromarray(values, "RGBA").convert(mode)
-
-
-def text_page(size):
-    """Dark lines of text on white, with a scan's grain."""
-    image = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(image)
-    for y in range(20, size[1], 30):
-        draw.text(
-            (30, y), "The quick brown fox jumps over 13 lazy dogs. " * 4, fill=(y % 90,) * 3, font_size=22
-        )
-    grain = np.random.default_rng(1).integers(-12, 13, (size[1], size[0], 3))
-    return Image.fromarray((np.asarray(image).astype(int) + grain).clip(0, 255).astype(np.uint8))
 
 
 def test_the_grid_is_that_of_transformers_over_thousands_of_sizes():
@@ -131,13 +115,10 @@ def test_counts_stay_within_the_limits(width, height, limits, page):
     assert tile_count(width, height, *limits, page=page) == count + (count > 1)
 
 
-@pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("page", [False, True])
-def test_the_count_is_what_tile_returns(page, fast):
-    if fast:
-        pytest.importorskip("torch")
+def test_the_count_is_what_tile_returns(page):
     for size in ((620, 877), (100, 900), (30, 30), (850, 1100)):
-        assert len(tile(noise(size), page=page, fast=fast)) == tile_count(*size, page=page)
+        assert len(tile(noise(size), page=page)) == tile_count(*size, page=page)
 
 
 @pytest.mark.parametrize("dpi", [150, 200, 300])
@@ -177,15 +158,6 @@ def test_page_padding_is_white_and_on_the_right():
     tiles = tile(image, page=True)
     assert len(tiles) == 13
     assert tiles[2][:, -1].min() > 200 and tiles[2][:, 300].max() == 0 and tiles[0][:, 0].max() == 0
-
-
-def test_the_fast_path_differs_by_two_grey_levels_at_most():
-    pytest.importorskip("torch")
-    for image, share in ((text_page(at(A4, 200)), 0.01), (noise((700, 900)), 0.02)):
-        exact, fast = tile(image, max_tiles=24).astype(int), tile(image, max_tiles=24, fast=True).astype(int)
-        difference = np.abs(exact - fast)
-        assert difference.max() <= 2
-        assert (difference > 0).mean() < share
 
 
 def test_tokens_of_an_image():
