@@ -67,9 +67,10 @@ class LoaderOptions(ParseOptions):
         return "raise" if value is None else value
 
     def parsing(self) -> ParseOptions:
-        """What `parse` is to be told: every failed page must reach us, unless it is to be raised."""
-        known = self.model_dump(include=set(ParseOptions.model_fields))
-        return ParseOptions.of(**known | {"on_error": "raise" if self.on_error == "raise" else "placeholder"})
+        """The options of `parse`: every failed page must reach us, unless it is to be raised."""
+        fields = self.model_dump(include=set(ParseOptions.model_fields))
+        fields["on_error"] = "raise" if self.on_error == "raise" else "placeholder"
+        return ParseOptions.of(**fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class Recorder:
                 continue
             metadata = self._metadata(page) | element_metadata(page, index, section, captions.get(index))
             text = block_text(block, self.options.table_format) or str(metadata.get("caption", ""))
-            if text or block.image is not None:  # else a figure without any: nothing to embed
+            if text or block.image is not None:  # else there is nothing to embed or to show
                 yield Record(record_id(self.options, page, page.number, index), text, metadata, block.image)
 
     def _image_records(self, page: Page) -> Iterator[Record]:
