@@ -35,6 +35,7 @@ class ScriptedEngine:
         answers = iter(()) if callable(script) else iter(script)
         self.script: Script = script if callable(script) else lambda request: next(answers)
         self.seconds = seconds
+        self.fingerprint = "scripted"
         self.capabilities = Capabilities("scripted-1B", 32_768, dialect="hermes")
         self.requests: list[Request] = []
         self.running = 0

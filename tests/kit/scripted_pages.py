@@ -26,6 +26,7 @@ class ScriptedEngine:
     def __init__(self, script: str | Script, *, seconds: float = 0.0, context: int = 32_768) -> None:
         self.script: Script = script if callable(script) else lambda image, request: script
         self.seconds = seconds
+        self.fingerprint = "scripted"
         self.capabilities = Capabilities("scripted-1B", context)
         self.requests: list[Request] = []
         self.running = self.most = self.cancelled = 0
