@@ -161,12 +161,13 @@ def _cut_at_gutters(run: list[Span]) -> Iterator[list[Span]]:
 def with_initials(parts: list[Line], size: float) -> list[Line]:
     """Drop capitals put before the line they begin, whose height they then no longer exceed."""
     initials = [p for p in parts if p.chars <= 2 and p.height > 1.8 * size and p.text[:1].isalpha()]
+    all_initials = set(initials)
     for initial in initials[:20]:
         line = min(
             (
                 p
                 for p in parts
-                if p not in initials
+                if p not in all_initials
                 and -0.3 * size < p.x0 - initial.x1 < size
                 and initial.y0 - size < p.y0 < initial.middle
             ),

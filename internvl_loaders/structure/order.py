@@ -7,6 +7,7 @@ labels and values (forms, receipts) the band stays whole and is read row by row.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +19,8 @@ _LEAST = 0.5
 """The narrowest gap of one strip that counts as a gutter, in font sizes."""
 _LEAST_COMMON = 0.15
 """The narrowest gap that the strips of one band may share."""
+_LEAST_BESIDE = 3
+"""Items on each side of a gutter that others cross."""
 _MAX_DEPTH = 12
 _MAX_GUTTERS = 12
 """What has more is a table, if anything."""
@@ -182,35 +185,38 @@ def _absorb(above: Band, band: Band, size: float) -> None:
 
 
 def _without_bridges(items: list[Item]) -> list[list[Item]]:
-    """A strip cut above and below the few items that cross a gutter; empty if there are none.
-
-    The gutter is where the fewest items cross; each side of it needs three lines and five times
-    as many as cross.
-    """
-    if len(items) < 7:
+    """A strip cut above and below the few items that cross a gutter; empty if there are none."""
+    edge = _emptiest_gutter(items)
+    if edge is None:
         return []
-    edges = sorted({i.x1 for i in items})
-    best: tuple[int, float] | None = None
-    lefts = sorted(i.x1 for i in items)
+    bridges = sorted((i for i in items if i.x0 < edge < i.x1), key=lambda i: i.middle)
+    places = {id(bridge): n for n, bridge in enumerate(bridges)}
+    middles = [bridge.middle for bridge in bridges]
+    pieces: list[list[Item]] = [[] for _ in range(2 * len(bridges) + 1)]
+    for item in items:
+        if (place := places.get(id(item))) is not None:
+            pieces[2 * place + 1].append(item)
+        else:
+            pieces[2 * bisect_left(middles, item.middle)].append(item)
+    return [p for p in pieces if p]
+
+
+def _emptiest_gutter(items: Sequence[Item]) -> float | None:
+    """The x that the fewest items cross, if there are some; each side of it needs three lines and five
+    times as many as cross."""
+    if len(items) < 2 * _LEAST_BESIDE + 1:
+        return None
+    ends = sorted(i.x1 for i in items)
     starts = sorted(i.x0 for i in items)
     count = len(items)
     begun = ended = 0
-    for edge in edges:
+    best, fewest = None, count
+    for edge in sorted(set(ends)):
         while begun < count and starts[begun] < edge:
             begun += 1
-        while ended < count and lefts[ended] <= edge:
+        while ended < count and ends[ended] <= edge:
             ended += 1
         crossing, right = begun - ended, count - begun
-        if min(ended, right) >= max(3, 5 * crossing) and crossing and (best is None or crossing < best[0]):
-            best = crossing, edge
-    if best is None:
-        return []
-    edge = best[1]
-    bridges = sorted((i for i in items if i.x0 < edge < i.x1), key=lambda i: i.middle)
-    pieces: list[list[Item]] = [[] for _ in range(2 * len(bridges) + 1)]
-    for item in items:
-        if item.x0 < edge < item.x1:
-            pieces[2 * bridges.index(item) + 1].append(item)
-        else:
-            pieces[2 * sum(b.middle < item.middle for b in bridges)].append(item)
-    return [p for p in pieces if p]
+        if 0 < crossing < fewest and min(ended, right) >= max(_LEAST_BESIDE, 5 * crossing):
+            best, fewest = edge, crossing
+    return best

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from internvl_loaders.content import Content, Rect, Span
 from internvl_loaders.document import Block, BlockType, Box, Word
+from internvl_loaders.structure.draft import Draft
 from internvl_loaders.structure.figures import Figure, find_figures
 from internvl_loaders.structure.furniture import find_furniture
 from internvl_loaders.structure.lines import Line, fragments, with_initials
 from internvl_loaders.structure.measure import Column, Style, style_of
 from internvl_loaders.structure.order import reading_order
-from internvl_loaders.structure.paragraphs import Draft, drafts
+from internvl_loaders.structure.paragraphs import drafts
 from internvl_loaders.structure.roles import assign
 from internvl_loaders.structure.rows import printed_lines
 from internvl_loaders.structure.script import is_rtl

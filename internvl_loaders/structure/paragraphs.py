@@ -2,88 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
-from internvl_loaders.document import BlockType
-from internvl_loaders.structure.classify import (
-    Marker,
-    follows,
-    is_dingbat,
-    is_number_heading,
-    marker_of,
-)
+from internvl_loaders.structure.breaks import begins_paragraph
+from internvl_loaders.structure.classify import Marker, follows, is_dingbat, marker_of
+from internvl_loaders.structure.draft import Draft
 from internvl_loaders.structure.lines import Line
 from internvl_loaders.structure.measure import Column, Style, are_centred, is_row
-from internvl_loaders.structure.script import join_lines
 
-_STOPS = ".!?:;。！？：；…"
-_MAX_INDENT = 200
-"""Spaces before a word of code; hostile pages have letters of no width."""
-_CLOSERS = "\"')]”’»」』）"
-
-
-@dataclass(slots=True)
-class Draft:
-    """A block in the making; `hard` has for every line but the last whether it ends there."""
-
-    type: BlockType
-    lines: list[Line]
-    hard: list[bool] = field(default_factory=list)
-    marker: Marker | None = None
-    level: int | None = None
-
-    @property
-    def x0(self) -> float:
-        return min(line.x0 for line in self.lines)
-
-    @property
-    def y0(self) -> float:
-        return min(line.y0 for line in self.lines)
-
-    @property
-    def y1(self) -> float:
-        return max(line.y1 for line in self.lines)
-
-    @property
-    def font_size(self) -> float:
-        return self.lines[0].font_size
-
-    def text(self, seen: Mapping[str, int] | None = None) -> str:
-        if self.type == "code":
-            return _code(self.lines)
-        texts = [line.text for line in self.lines]
-        if self.marker:
-            texts[0] = texts[0][self.marker.end :]
-        whole = texts[0]
-        for hard, text in zip(self.hard, texts[1:], strict=True):
-            whole = f"{whole}\n{text}" if hard else join_lines(whole, text, seen)
-        return whole
+_BEFORE, _AHEAD = 12, 30
+"""Drafts and lines around an item among which its siblings are looked for."""
 
 
 def drafts(lines: Sequence[Line], column: Column) -> list[Draft]:
     """Groups lines that follow one another in a column; every line goes into one draft."""
-    style = column.style
     markers = [_marker(line) for line in lines]
     found: list[Draft] = []
     for n, line in enumerate(lines):
-        last = found[-1] if found else None
-        upper = last.lines[-1] if last else None
-        marker = markers[n]
-        fresh = last is None or upper is None or _breaks(last, upper, line, column)
-        at_break = fresh or (upper is not None and column.fits(upper, line))
-        if line.mono and not style.typed:
+        last, marker = found[-1] if found else None, markers[n]
+        fresh = last is None or begins_paragraph(last, line, column)
+        at_break = fresh or (last is not None and column.fits(last.lines[-1], line))
+        if line.mono and not column.style.typed:
             if last and last.type == "code" and line.middle - last.lines[-1].middle < 4 * column.pitch:
                 last.lines.append(line)
             else:
                 found.append(Draft("code", [line]))
-        elif (
-            marker
-            and len(line.text) > marker.end
-            and _lists(marker, at_break, found, markers[n + 1 : n + 31])
-        ):
+        elif marker and _is_list_item(line, marker, at_break, found, markers[n + 1 : n + 1 + _AHEAD]):
             found.append(Draft("list_item", [line], marker=marker))
         elif last and not fresh:
             last.lines.append(line)
@@ -92,7 +38,7 @@ def drafts(lines: Sequence[Line], column: Column) -> list[Draft]:
     for draft in found:
         if draft.type != "code":
             draft.hard = _hard(draft, column)
-    _nest(found, style)
+    _nest(found, column.style)
     return found
 
 
@@ -110,64 +56,20 @@ def _marker(line: Line) -> Marker | None:
     return None
 
 
-def _lists(marker: Marker, at_break: bool, found: Sequence[Draft], ahead: Sequence[Marker | None]) -> bool:
+def _is_list_item(
+    line: Line, marker: Marker, at_break: bool, found: Sequence[Draft], ahead: Sequence[Marker | None]
+) -> bool:
     """Whether what looks like a list item is one, by where it stands and its siblings.
 
     `at_break` tells that the line before ended on purpose; `ahead` are the markers that follow.
     """
-    earlier = [d.marker for d in found[-12:] if d.marker]
+    if len(line.text) <= marker.end:
+        return False
+    earlier = [d.marker for d in found[-_BEFORE:] if d.marker]
     sibling = any(follows(marker, m) for m in earlier)
     if marker.counted:
         return sibling or (at_break and any(m is not None and follows(m, marker) for m in ahead))
     return at_break or sibling or marker.style not in "-–—−*·"
-
-
-def _breaks(draft: Draft, upper: Line, lower: Line, column: Column) -> bool:
-    """Whether `lower` begins a new paragraph after `upper`, the last line of `draft`."""
-    style = column.style
-    size = max(upper.font_size, lower.font_size)
-    indent = 0.8 * size * style.em / style.size
-    step = lower.middle - upper.middle
-    usual = max(column.pitch, 1.15 * min(upper.font_size, lower.font_size))
-    if step > (1.45 if style.noisy else 1.3) * usual or step < -0.5 * size:
-        return True
-    if abs(upper.font_size - lower.font_size) > (0.4 if style.noisy else 0.1) * size:
-        return True
-    if draft.type == "code":
-        return True
-    if lower.start >= upper.end or upper.start >= lower.end:
-        return True
-    alone = len(draft.lines) == 1 and (is_number_heading(upper.text) or is_number_heading(lower.text))
-    if (upper.bold != lower.bold or upper.font != lower.font or alone) and column.fits(upper, lower):
-        return True
-    if draft.marker:
-        return _leaves_item(draft, upper, lower, column)
-    if are_centred(upper, lower):
-        return False
-    wraps = len(draft.lines) == 1 and not column.fits(upper, lower)
-    if lower.start - column.left > indent and lower.start - upper.start > indent:
-        return not (wraps or draft.lines[0].start < column.left - indent or is_row(upper))
-    if column.left - lower.start > indent and upper.start - lower.start > indent:
-        return not wraps
-    ended = upper.text.rstrip(_CLOSERS)[-1:] in _STOPS
-    return ended and column.fits(upper, lower) and _fills(draft, column)
-
-
-def _fills(draft: Draft, column: Column) -> bool:
-    """The draft is running text: its lines but the last reach the margin, or its one line is long."""
-    lines = draft.lines[-20:]
-    full = sum(not column.fits(a, b) for a, b in pairwise(lines))
-    return lines[0].chars > 30 if len(lines) == 1 else full >= 0.5 * (len(lines) - 1)
-
-
-def _leaves_item(draft: Draft, upper: Line, lower: Line, column: Column) -> bool:
-    """A list item goes on in lines indented like its text, or full ones at its marker."""
-    first = draft.lines[0]
-    if len(draft.lines) > 1 and lower.start < draft.lines[1].start - 0.6 * first.size:
-        return True
-    if lower.start > first.start + 0.5 * first.size:
-        return False
-    return lower.start < first.start - 0.5 * first.size or column.fits(upper, lower)
 
 
 def _hard(draft: Draft, column: Column) -> list[bool]:
@@ -222,21 +124,3 @@ def _nest(found: Sequence[Draft], style: Style) -> None:
         if not stack or start > stack[-1] + 0.6 * style.size:
             stack.append(start)
         draft.level = len(stack) - 1
-
-
-def _code(lines: Sequence[Line]) -> str:
-    """Monospaced lines with their indents, inner spaces and blank lines."""
-    left = min(line.x0 for line in lines)
-    advance = median((s.x1 - s.x0) / len(s.text) for line in lines for s in line.spans) or 1.0
-    steps = [b.middle - a.middle for a, b in pairwise(lines)]
-    pitch = min((s for s in steps if s > 0.5 * lines[0].height), default=0.0)
-    texts = []
-    for line, step in zip(lines, [*steps, 0.0], strict=True):
-        place, text = left, ""
-        for span in line.spans:
-            gap = min(max(round((span.x0 - place) / advance), 1 if text else 0), _MAX_INDENT)
-            text += " " * gap + span.text
-            place = span.x1
-        blank = pitch > 0 and step > 1.6 * pitch
-        texts.append(text + "\n" if blank else text)
-    return "\n".join(texts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect, insort
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from statistics import median
 
@@ -15,15 +15,32 @@ class _Row:
     def __init__(self, part: Line) -> None:
         self.parts = [part]
         self.bottom = part.y1
+        self.least_height = part.height
+        self._starts = [part.x0]
 
     def nearest(self, part: Line) -> Line:
-        at = bisect(self.parts, part.x0, key=lambda p: p.x0)
-        beside = self.parts[max(at - 1, 0) : at + 1]
-        return min(beside, key=lambda q: max(q.x0 - part.x1, part.x0 - q.x1))
+        at = bisect(self._starts, part.x0)
+        if at == 0 or at == len(self.parts):
+            return self.parts[max(at - 1, 0)]
+        before, after = self.parts[at - 1], self.parts[at]
+        return after if _distance(after, part) < _distance(before, part) else before
+
+    def overlaps(self, part: Line) -> bool:
+        """False where none of its parts can share half of the smaller height with `part`."""
+        half = 0.5 * min(self.least_height, part.height)
+        return self.bottom - part.y0 > half or half <= 0
 
     def add(self, part: Line) -> None:
-        insort(self.parts, part, key=lambda p: p.x0)
+        at = bisect(self._starts, part.x0)
+        self._starts.insert(at, part.x0)
+        self.parts.insert(at, part)
         self.bottom = max(self.bottom, part.y1)
+        self.least_height = min(self.least_height, part.height)
+
+
+def _distance(part: Line, other: Line) -> float:
+    """Between their sides; negative where they overlap."""
+    return max(part.x0 - other.x1, other.x0 - part.x1)
 
 
 def rows(parts: Sequence[Line]) -> list[list[Line]]:
@@ -39,11 +56,15 @@ def rows(parts: Sequence[Line]) -> list[list[Line]]:
         most = 0.5
         near = [row for row in near if row.bottom >= part.y0]
         for row in near:
+            if not row.overlaps(part):
+                continue
             other = row.nearest(part)
             height = min(other.y1 - other.y0, part.y1 - part.y0)
             overlap = (min(other.y1, part.y1) - max(other.y0, part.y0)) / height if height > 0 else 1.0
+            if overlap <= most:
+                continue
             beside = min(other.x1, part.x1) - max(other.x0, part.x0)
-            if overlap > most and beside < 0.5 * min(other.width, part.width) + 0.01:
+            if beside < 0.5 * min(other.width, part.width) + 0.01:
                 best, most = row, overlap
         if best is None:
             row = _Row(part)

@@ -1,69 +1,209 @@
-"""Whether a grid is a table: prose, lists, forms, contents, formulas and plots also stand in columns."""
+"""Whether a grid is a table: rules that rule one out, then terms that add up to how plausible it is."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from itertools import pairwise
+from collections.abc import Callable
+from functools import cached_property
 from statistics import median
 
-from internvl_loaders.structure.tables.columns import CURRENCY
 from internvl_loaders.structure.tables.grid import Grid, Place
+from internvl_loaders.structure.tables.lookalikes import is_formula, is_lookalike, is_plot, is_text
 from internvl_loaders.structure.tables.words import is_value
 
-_MARKER = re.compile(
-    r"[•◦▪‣·○●■□–—*-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxlc]{1,6})[.)]|\[\w{1,12}\]|\d+(?:\.\d+)+\.?"
-)
-_LABELLED = re.compile(r"[^\W\d][^:：]*[:：]\s*\S")
-_PAGE = re.compile(r"\d{1,4}|[ivxlc]+")
-_EQUATION = re.compile(r"\((?:[A-Z]\.)?\d+(?:[.\-]\d+)*[a-z]?\)")
-_MATH = re.compile(r"[=∈⊆⊂∪∩∀∃⇒⇔→↦∑∏∫√∂∞≅≃≠⊕⊗∘�\ue000-\uf8ffα-ωΑ-Ω]|^[a-zA-Z][₀-₉⁰-⁹\d′']?,?$")
+LEAST_DENSITY, LEAST_ALIGNED, LEAST_ROWS_WITH_CELLS = 0.45, 0.6, 0.4
+"""Shares below which words only happen to stand in columns: see the properties of `_Measured`."""
+LEAST_DENSITY_RULED = 0.4
+"""Drawn cells may be left empty more often: forms and calendars are."""
+DOUBT = 0.1
+"""What a grid has for being none of these; 0.5 is a table."""
+COMFORTABLE_WORDS = 4
+"""Words a cell beyond which each one more speaks for running text."""
+
+
+class _Measured:
+    """A grid and what is measured of it, each when a rule first asks."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+
+    @cached_property
+    def filled(self) -> list[Place]:
+        return self.grid.filled()
+
+    @cached_property
+    def body(self) -> list[Place]:
+        return self.grid.body()
+
+    @cached_property
+    def density(self) -> float:
+        """How much is filled of the rows that have more than a label."""
+        by_row: defaultdict[int, list[int]] = defaultdict(list)
+        for p in self.filled:
+            for r in range(p.row, p.row + p.row_span):
+                by_row[r].append(p.col_span)
+        rows = [sum(spans) for spans in by_row.values() if len(spans) > 1]
+        return sum(rows) / (len(rows) * self.grid.cols) if rows else 0.0
+
+    @cached_property
+    def beside_labels(self) -> list[Place]:
+        """The cells of the body right of the first column."""
+        return [p for p in self.body if p.col > 0]
+
+    @cached_property
+    def body_rows(self) -> Counter[int]:
+        """How many cells begin in each row of the body."""
+        return Counter(p.row for p in self.body)
+
+    @cached_property
+    def rows_with_cells(self) -> float:
+        """The share of the body's rows that have more than one cell."""
+        return sum(n > 1 for n in self.body_rows.values()) / len(self.body_rows)
+
+    @cached_property
+    def aligned(self) -> float:
+        """The share of cells that stand in line with others of their column."""
+        return _alignment(self.body if len(self.body_rows) > 1 else self.filled)
+
+    @cached_property
+    def values(self) -> float:
+        """The share of values among the cells beside the labels."""
+        return sum(is_value(p.text) for p in self.beside_labels) / len(self.beside_labels)
+
+    @cached_property
+    def words(self) -> float:
+        """Words a cell of the body."""
+        return sum(len(p.words) for p in self.body) / len(self.body)
 
 
 def plausibility(grid: Grid) -> float:
     """0 where the grid is no table, else up to 1."""
-    filled = grid.filled()
-    body = grid.body()
-    if grid.rows < 2 or grid.cols < 2 or grid.rows * grid.cols < 6 or len(filled) < 4 or not body:
-        return 0.0
-    density = _density(grid)
-    rows: Counter[int] = Counter(p.row for p in filled)
-    if sum(n > 1 for n in rows.values()) < 2 or _is_plot(grid, density):
+    it = _Measured(grid)
+    if any(rule(it) for rule in _NO_TABLE):
         return 0.0
     if grid.ruled:
-        return _ruled(grid, density)
-    if _is_list(grid) or _is_contents(grid) or _is_form(grid) or _is_formula(grid):
+        return 0.0 if any(rule(it) for rule in _NO_RULED_TABLE) else min(0.6 + 0.4 * it.density, 1.0)
+    if any(rule(it) for rule in _NO_OPEN_TABLE):
         return 0.0
-    if not grid.framed and (_is_text(grid) or (grid.rows == 2 and not grid.header)):
-        return 0.0
-    right = [p for p in body if p.col > 0]
-    lines = Counter(p.row for p in body)
-    several = sum(n > 1 for n in lines.values()) / len(lines)
-    aligned = _alignment(body if len(lines) > 1 else filled)
-    if not right or several < 0.4 or density < 0.45 or aligned < 0.6:
-        return 0.0
-    values = sum(is_value(p.text) for p in right) / len(right)
-    words = sum(len(p.words) for p in body) / len(body)
-    score = 0.1 + 0.45 * values + 0.1 * min(grid.cols - 2, 2) + 0.04 * min(len(lines), 6)
-    score -= 0.06 * max(words - 4, 0)
-    score -= (0.2 + 0.5 * (1 - values)) * (1 - aligned) + (0.1 + 0.3 * (1 - values)) * (1 - density)
-    if grid.framed:
-        score += 0.3
-    elif grid.cols == 2:
-        score -= 0.4 * (1 - values) + 0.3 * (1 - aligned)
-    if grid.header and sum(p.row < grid.header and p.col > 0 for p in filled):
-        score += 0.05
-    return max(min(score * (0.5 + 0.5 * min(several * 1.25, 1)), 1.0), 0.0)
+    score = DOUBT
+    for term in _TERMS:
+        score += term(it)
+    lone_labels = 0.5 + 0.5 * min(it.rows_with_cells * 1.25, 1)
+    return max(min(score * lone_labels, 1.0), 0.0)
 
 
-def _density(grid: Grid) -> float:
-    """How much is filled of the rows that have more than a label."""
-    filled: defaultdict[int, list[int]] = defaultdict(list)
-    for p in grid.filled():
-        for r in range(p.row, p.row + p.row_span):
-            filled[r].append(p.col_span)
-    rows = [sum(spans) for spans in filled.values() if len(spans) > 1]
-    return sum(rows) / (len(rows) * grid.cols) if rows else 0.0
+def _is_too_small(it: _Measured) -> bool:
+    grid = it.grid
+    return grid.rows < 2 or grid.cols < 2 or grid.rows * grid.cols < 6 or len(it.filled) < 4 or not it.body
+
+
+def _has_one_row_of_cells(it: _Measured) -> bool:
+    return sum(n > 1 for n in Counter(p.row for p in it.filled).values()) < 2
+
+
+def _is_plot(it: _Measured) -> bool:
+    return is_plot(it.grid, it.density)
+
+
+def _is_frame(it: _Measured) -> bool:
+    """A diagram's or a form's: hardly filled, or made of cells that span others."""
+    plain = sum(p.row_span == p.col_span == 1 for p in it.filled)
+    return it.density < LEAST_DENSITY_RULED or plain < 4 or plain * 2 < len(it.filled)
+
+
+def _is_framed_formula(it: _Measured) -> bool:
+    return it.density < 0.9 and len(it.filled) < 12 and is_formula(it.grid)
+
+
+def _is_lookalike(it: _Measured) -> bool:
+    return is_lookalike(it.grid)
+
+
+def _is_unframed_text(it: _Measured) -> bool:
+    return not it.grid.framed and is_text(it.grid)
+
+
+def _is_pair_of_lines(it: _Measured) -> bool:
+    """Two lines, neither of headings, and no rules around them."""
+    return not it.grid.framed and it.grid.rows == 2 and not it.grid.header
+
+
+def _has_labels_only(it: _Measured) -> bool:
+    return not it.beside_labels
+
+
+def _has_lone_labels(it: _Measured) -> bool:
+    return it.rows_with_cells < LEAST_ROWS_WITH_CELLS
+
+
+def _is_sparse(it: _Measured) -> bool:
+    return it.density < LEAST_DENSITY
+
+
+def _is_ragged(it: _Measured) -> bool:
+    return it.aligned < LEAST_ALIGNED
+
+
+Rule = Callable[[_Measured], bool]
+
+_NO_TABLE: tuple[Rule, ...] = (_is_too_small, _has_one_row_of_cells, _is_plot)
+_NO_RULED_TABLE: tuple[Rule, ...] = (_is_frame, _is_framed_formula)
+_NO_OPEN_TABLE: tuple[Rule, ...] = (
+    _is_lookalike,
+    _is_unframed_text,
+    _is_pair_of_lines,
+    _has_labels_only,
+    _has_lone_labels,
+    _is_sparse,
+    _is_ragged,
+)
+
+
+def _columns_of_values(it: _Measured) -> float:
+    """What tells a table best."""
+    return 0.45 * it.values
+
+
+def _several_columns(it: _Measured) -> float:
+    """Two columns may stand side by side by chance; four do not."""
+    return 0.1 * min(it.grid.cols - 2, 2)
+
+
+def _several_rows(it: _Measured) -> float:
+    return 0.04 * min(len(it.body_rows), 6)
+
+
+def _running_text(it: _Measured) -> float:
+    return -0.06 * max(it.words - COMFORTABLE_WORDS, 0)
+
+
+def _gaps_and_ragged_edges(it: _Measured) -> float:
+    """Both are forgiven where values stand in the columns."""
+    ragged = (0.2 + 0.5 * (1 - it.values)) * (1 - it.aligned)
+    return -(ragged + (0.1 + 0.3 * (1 - it.values)) * (1 - it.density))
+
+
+def _rules_around(it: _Measured) -> float:
+    """Rules above, below the headings and at the end speak for a table, two columns without them against."""
+    if it.grid.framed:
+        return 0.3
+    return -(0.4 * (1 - it.values) + 0.3 * (1 - it.aligned)) if it.grid.cols == 2 else 0.0
+
+
+def _headed_columns(it: _Measured) -> float:
+    header = it.grid.header
+    return 0.05 if header and any(p.row < header and p.col > 0 for p in it.filled) else 0.0
+
+
+_TERMS: tuple[Callable[[_Measured], float], ...] = (
+    _columns_of_values,
+    _several_columns,
+    _several_rows,
+    _running_text,
+    _gaps_and_ragged_edges,
+    _rules_around,
+    _headed_columns,
+)
 
 
 def _alignment(body: list[Place]) -> float:
@@ -85,100 +225,3 @@ def _alignment(body: list[Place]) -> float:
         inline += best
         total += len(places)
     return inline / total if total else 0.0
-
-
-def _ruled(grid: Grid, density: float) -> float:
-    """Drawn cells are a table unless the drawing is a plot, a diagram or a form's frame."""
-    filled = grid.filled()
-    plain = sum(p.row_span == p.col_span == 1 for p in filled)
-    if density < 0.4 or plain < 4 or plain * 2 < len(filled):
-        return 0.0
-    if density < 0.9 and len(filled) < 12 and _is_formula(grid):
-        return 0.0
-    return min(0.6 + 0.4 * density, 1.0)
-
-
-def _column(grid: Grid, col: int) -> list[Place]:
-    return sorted((p for p in grid.filled() if p.col == col), key=lambda p: p.row)
-
-
-def _is_list(grid: Grid) -> bool:
-    """Markers in the first column, running text in the other."""
-    first, rest = _column(grid, 0), [p for p in grid.filled() if p.col > 0]
-    marked = sum(bool(_MARKER.fullmatch(p.text)) for p in first)
-    if not first or marked * 10 < len(first) * 7:
-        return False
-    return grid.cols == 2 and sum(is_value(p.text) for p in rest) * 2 < len(rest)
-
-
-def _is_contents(grid: Grid) -> bool:
-    """Titles and ascending page numbers."""
-    last = sorted((p for p in grid.filled() if p.col + p.col_span == grid.cols), key=lambda p: p.row)
-    pages = [p.text for p in last if _PAGE.fullmatch(p.text)]
-    if len(pages) < 3 or len(pages) * 10 < len(last) * 8 or grid.cols > 4:
-        return False
-    numbers = [int(t) for t in pages if t.isdigit()]
-    if len(numbers) < 3 or numbers != sorted(numbers):
-        return False
-    return bool(grid.leaders) or (numbers[0] < numbers[-1] and _PAGE.fullmatch(last[0].text) is not None)
-
-
-def _is_form(grid: Grid) -> bool:
-    """Labels that end in a colon, each beside its value."""
-    filled = grid.filled()
-    labels = [p for p in filled if p.text.endswith((":", "：")) or p.text.startswith((":", "："))]
-    both = sum(bool(_LABELLED.match(p.text)) for p in filled)
-    if (both + len(labels)) * 2 >= len(filled):
-        return True
-    return len(labels) * 4 >= len(filled) or (
-        grid.cols == 2 and len({p.row for p in labels}) * 2 >= grid.rows
-    )
-
-
-def _is_text(grid: Grid) -> bool:
-    """Blocks of text side by side, as addresses and bank details are set: no column of numbers."""
-    columns = [[p for p in _column(grid, c) if p.row >= grid.header] for c in range(1, grid.cols)]
-    if any(sum(_is_figure(p) for p in places) * 2 >= len(places) > 0 for places in columns):
-        return False
-    body = grid.body()
-    return sum(len(p.words) for p in body) >= 1.5 * len(body)
-
-
-def _is_figure(place: Place) -> bool:
-    """A value that does not begin with a word, unless that is a currency."""
-    first = place.words[0].text
-    return is_value(place.text) and (not first.isalpha() or first in CURRENCY)
-
-
-def _is_formula(grid: Grid) -> bool:
-    """Displayed mathematics: numbered equations, or hardly anything but symbols."""
-    last = _column(grid, grid.cols - 1)
-    if last and sum(bool(_EQUATION.fullmatch(p.text)) for p in last) * 2 > len(last):
-        return True
-    words = [w.text for w in grid.words()]
-    symbols = sum(bool(_MATH.search(t)) for t in words)
-    return symbols * 10 > len(words) * 3
-
-
-def _is_plot(grid: Grid, density: float) -> bool:
-    """Ticks of an axis at equal steps beside or below an area that is mostly empty."""
-    filled = grid.filled()
-    rows: defaultdict[int, list[Place]] = defaultdict(list)
-    for p in filled:
-        rows[p.row].append(p)
-    fullest = max(rows.values(), key=len)
-    if 5 * len(fullest) > 3 * len(filled) and _ticks(fullest):
-        return True
-    return density <= 0.7 and (_ticks(_column(grid, 0)) or _ticks(_column(grid, grid.cols - 1)))
-
-
-def _ticks(places: list[Place]) -> bool:
-    numbers = [n for p in places for n in [_number(p.text)] if n is not None]
-    steps = Counter(round(b - a, 6) for a, b in pairwise(numbers))
-    step, count = max(steps.items(), key=lambda s: s[1], default=(0.0, 0))
-    return step != 0 and count >= 2 and count * 5 >= steps.total() * 3
-
-
-def _number(text: str) -> float | None:
-    text = text.replace(",", "").replace("−", "-").rstrip("%")
-    return float(text) if re.fullmatch(r"-?\d+(\.\d+)?", text) else None

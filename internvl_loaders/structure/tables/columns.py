@@ -1,142 +1,145 @@
-"""Columns: gutters that stay clear of words over many lines."""
+"""Columns: from where to where the text between two gutters goes, and what lies over which of them."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from statistics import median
+from itertools import accumulate, pairwise
 
-from internvl_loaders.structure.tables.words import Line, is_value, pieces_of, word_gap
-
-
-@dataclass(slots=True)
-class Gutter:
-    """A clear strip between two columns; `wall` where a rule marks it."""
-
-    x0: float
-    x1: float
-    wall: bool = False
-
-    @property
-    def middle(self) -> float:
-        return (self.x0 + self.x1) / 2
+from internvl_loaders.content import Rect, Rule
+from internvl_loaders.structure.tables.gutters import Gutter, body_lines
+from internvl_loaders.structure.tables.header import MAX_HEADER_LINES
+from internvl_loaders.structure.tables.rules import cluster
+from internvl_loaders.structure.tables.words import NUMBER_GAP, PIECE_GAP, Line, Piece, Word, is_value
 
 
-def body_lines(lines: Sequence[Line], walls: Sequence[float] = ()) -> list[Line]:
-    """The lines that show the columns best: rows of values if there are some, else the fullest."""
-    pieces = [pieces_of(line.words, walls) for line in lines]
-    data = [
-        line
-        for line, parts in zip(lines, pieces, strict=True)
-        if len(parts) > 1 and sum(is_value(p.text) for p in parts) * 2 >= len(parts)
+class Columns:
+    """Gutters and, between them, from where to where each column's text goes."""
+
+    def __init__(self, gutters: list[Gutter], text: list[tuple[float, float]], em: float) -> None:
+        self.gutters = gutters
+        self.text = text
+        self.em = em
+        self._middles = [g.middle for g in gutters]
+        ordered = sorted((g.x0, g.x1) for g in gutters)
+        self._starts = [x0 for x0, _ in ordered]
+        self._first_end = list(accumulate((x1 for _, x1 in reversed(ordered)), min))[::-1]
+        """For each of `_starts`, where the first gutter ends that begins there or later."""
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def place(self, x: float) -> int:
+        return bisect_left(self._middles, x)
+
+    def part(self, x0: float, x1: float) -> bool:
+        """Whether a gutter lies within x0..x1."""
+        at = bisect_left(self._starts, x0)
+        return at < len(self._starts) and self._first_end[at] <= x1
+
+    def limits(self) -> list[float]:
+        """The x that each column's text may not pass."""
+        starts = [a - 0.6 * self.em for a, _ in self.text[1:]]
+        return [*starts, self.text[-1][1]]
+
+    def spread(self, x0: float, x1: float) -> tuple[int, int]:
+        """First and last column whose text x0..x1 lies over."""
+        near = range(max(self.place(x0) - 1, 0), min(self.place(x1) + 2, len(self.text)))
+        over = [
+            j
+            for j in near
+            for a, b in [self.text[j]]
+            if min(b, x1) - max(a, x0) > min(0.3 * self.em, 0.5 * (b - a))
+            and (min(b, x1) - max(a, x0) > 0.25 * (b - a) or x0 < (a + b) / 2 < x1)
+        ]
+        if not over:
+            at = self.place((x0 + x1) / 2)
+            return at, at
+        return over[0], over[-1]
+
+
+def columns_of(lines: Sequence[Line], gutters: list[Gutter]) -> Columns:
+    """The columns between the gutters, and those of which only a heading stands there."""
+    return _with_headed_columns(lines, _columns(lines, gutters))
+
+
+def _columns(lines: Sequence[Line], gutters: list[Gutter]) -> Columns:
+    body = body_lines(lines, [g.x0 for g in gutters if g.wall])
+    em = body[0].em if body else lines[0].em
+    middles = [g.middle for g in gutters]
+    inside: list[list[Word]] = [[] for _ in range(len(gutters) + 1)]
+    for line in body:
+        for w in line.words:
+            inside[bisect_left(middles, (w.x0 + w.x1) / 2)].append(w)
+    ends = [min(line.x0 for line in lines), *middles, max(line.x1 for line in lines)]
+    texts = [
+        (min(w.x0 for w in words), max(w.x1 for w in words)) if words else (a, max(a, b))
+        for words, (a, b) in zip(inside, pairwise(ends), strict=True)
     ]
-    most = max((len(parts) for parts in pieces), default=0)
-    full = [line for line, parts in zip(lines, pieces, strict=True) if len(parts) >= max(2, most / 2)]
-    if len(data) < 2 or len(data) * 4 < len(full):
-        return full
-    counts = [len(pieces_of(line.words, walls)) for line in data]
-    if len(data) == 2:
-        return data if min(counts) == most else full
-    return data if max(counts) * 2 >= most else full
+    return Columns(gutters, texts, em)
 
 
-def gutters_of(lines: Sequence[Line], walls: Sequence[float] = ()) -> list[Gutter]:
-    """Gutters between columns, left to right; walls are always among them."""
-    body = body_lines(lines, walls)
-    if not body:
-        return [Gutter(x, x, True) for x in walls]
-    usual = word_gap(body)
-    em = median(line.em for line in body)
-    found = _clear_strips(body, walls, em)
-    middles = [[(w.x0 + w.x1) / 2 for w in line.words] for line in body]
-    scores = [_strength(body, middles, found, i, em, usual) for i in range(len(found))]
-    while found and min(scores) < 1:
-        weakest = scores.index(min(scores))
-        del found[weakest], scores[weakest]
-        for i in range(max(weakest - 1, 0), min(weakest + 1, len(found))):
-            scores[i] = _strength(body, middles, found, i, em, usual)
-    return _join_signs(body, found, em)
+def _with_headed_columns(lines: Sequence[Line], columns: Columns) -> Columns:
+    """With columns that have a heading, beside that of their neighbour, but no text in the body."""
+    for line in lines[: min(MAX_HEADER_LINES, len(lines) // 2)]:
+        pieces = line_pieces(line, columns)
+        for a, b in pairwise(pieces):
+            at = columns.place((a.x0 + a.x1) / 2)
+            if at != columns.place((b.x0 + b.x1) / 2) or b.x0 - a.x1 < PIECE_GAP * columns.em:
+                continue
+            left, right = columns.text[at]
+            if a.x1 < left:
+                parts = [(a.x0, a.x1), (left, right)]
+            elif b.x0 > right:
+                parts = [(left, right), (b.x0, b.x1)]
+            else:
+                continue
+            edges = sorted((max(a.x1, parts[0][1]), min(b.x0, parts[1][0])))
+            gutters = [*columns.gutters[:at], Gutter(edges[0], edges[1]), *columns.gutters[at:]]
+            columns = Columns(gutters, [*columns.text[:at], *parts, *columns.text[at + 1 :]], columns.em)
+    return columns
 
 
-def _clear_strips(body: Sequence[Line], walls: Sequence[float], em: float) -> list[Gutter]:
-    """Every strip at least a thin space wide that (nearly) no word of the body lines crosses."""
-    allowed = len(body) // 12
-    events = sorted(
-        event
-        for line in body
-        for w in line.words
-        for event in ((w.x0 + 0.05 * em, 1), (max(w.x1 - 0.05 * em, w.x0 + 0.06 * em), -1))
-    )
-    strips: list[Gutter] = []
-    depth, start = 0, None
-    for x, step in events:
-        if step > 0 and depth == allowed and start is not None:
-            if x - start >= 0.2 * em:
-                strips.append(Gutter(start, x))
-            start = None
-        depth += step
-        if step < 0 and depth == allowed:
-            start = x
-    if strips and allowed:  # the margins are also hardly crossed
-        left = sorted(line.x0 for line in body)[allowed]
-        right = sorted((line.x1 for line in body), reverse=True)[allowed]
-        strips = [s for s in strips if s.x0 > left and s.x1 < right]
-    for x in walls:
-        strips = [s for s in strips if not s.x0 - em <= x <= s.x1 + em]
-        strips.append(Gutter(x, x, True))
-    return sorted(strips, key=lambda s: s.middle)
+def by_width(across: Sequence[Rule], rect: Rect, columns: Columns) -> tuple[list[float], list[Rule]]:
+    """The y of rules over all columns, and the rules that lie over some."""
+    full: list[float] = []
+    partial: list[Rule] = []
+    middles = [(a + b) / 2 for a, b in columns.text]
+    for group in cluster(across, lambda r: r.y0, 2.0):
+        over = [any(r.x0 <= x <= r.x1 for r in group) for x in middles]
+        if all(over) and (len(group) == 1 or len(group) >= len(columns)):
+            full.append(group[0].y0)
+        else:
+            partial += group
+    return full, partial
 
 
-def _strength(
-    body: Sequence[Line],
-    middles: Sequence[Sequence[float]],
-    gutters: Sequence[Gutter],
-    i: int,
-    em: float,
-    usual: float,
-) -> float:
-    """At least 1 where gutter `i` parts two columns rather than words of one."""
-    gutter = gutters[i]
-    if gutter.wall:
-        return 1e9
-    left = gutters[i - 1].middle if i else -1e9
-    right = gutters[i + 1].middle if i + 1 < len(gutters) else 1e9
-    middle = gutter.middle
-    gaps: list[float] = []
-    values = 0
-    for line, xs in zip(body, middles, strict=True):
-        k = bisect_right(xs, middle)
-        if 0 < k < len(xs) and xs[k - 1] > left and xs[k] < right:
-            before, after = line.words[k - 1], line.words[k]
-            gaps.append((after.x0 - before.x1) / em)
-            values += is_value(before.text) and is_value(after.text)
-    clear = (gutter.x1 - gutter.x0) / em
-    if not gaps:
-        return clear
-    gap = median(gaps)
-    if values * 5 >= len(gaps) * 3 and len(gaps) >= 2:
-        return min(clear / 0.22, gap / max(0.35, 1.15 * usual))
-    if len(gaps) >= 6:
-        return min(clear / 0.4, gap / max(0.55, 1.6 * usual))
-    if len(gaps) >= 3:
-        return min(clear / 0.55, gap / max(0.7, 2 * usual))
-    return min(clear / 0.9, gap / max(1.0, 2 * usual))
+def line_pieces(line: Line, columns: Columns) -> list[Piece]:
+    """Words of a line cut at wide gaps and at gutters that they leave clear."""
+    slack = 0.15 * columns.em
+    pieces: list[Piece] = []
+    run: list[Word] = []
 
+    def flush() -> None:
+        if run:
+            pieces.append(Piece(run[0].x0, max(w.x1 for w in run), tuple(run)))
+            run.clear()
 
-CURRENCY = frozenset({"$", "€", "£", "¥", "US$", "USD", "EUR", "GBP", "CHF", "RM", "Rs.", "("})
-_CLOSING = frozenset({"%", ")", "*", "**", "***", "†", "‡", "€", "$", "‰"})
-
-
-def _join_signs(body: Sequence[Line], gutters: list[Gutter], em: float) -> list[Gutter]:
-    """Without columns that hold nothing but a currency or percent sign: they belong to their number."""
-    kept = list(gutters)
-    edges = [-1e9, *(g.middle for g in gutters), 1e9]
-    for i, (left, right) in enumerate(pairwise(edges)):
-        texts = {w.text for line in body for w in line.words if left < (w.x0 + w.x1) / 2 <= right}
-        if texts and texts <= CURRENCY and i < len(gutters) and not gutters[i].wall:
-            kept = [g for g in kept if g is not gutters[i]]
-        elif texts and texts <= _CLOSING and i > 0 and gutters[i - 1].x1 - gutters[i - 1].x0 < 0.7 * em:
-            kept = [g for g in kept if g is not gutters[i - 1] or g.wall]
-    return kept
+    for word in line.words:
+        if run:
+            last = run[-1]
+            gap = word.x0 - last.x1
+            if (
+                gap > PIECE_GAP * columns.em
+                or (
+                    gap > NUMBER_GAP * columns.em
+                    and is_value(last.text)
+                    and is_value(word.text)
+                    and columns.place((last.x0 + last.x1) / 2) != columns.place((word.x0 + word.x1) / 2)
+                )
+                or columns.part(last.x1 - slack, word.x0 + slack)
+            ):
+                flush()
+        run.append(word)
+    flush()
+    return pieces

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from internvl_loaders.content import Rect
 from internvl_loaders.structure.tables.words import Word, bounds, is_value
+
+MAX_HEADER_ROWS = 6
 
 
 @dataclass(slots=True)
@@ -101,20 +104,31 @@ def header_rows(grid: Grid) -> int:
         for r in range(p.row, p.row + p.row_span):
             by_row[r].append(p)
     bold = [all(w.bold for p in row for w in p.words) for row in by_row]
-    values = [_value_share(row) for row in by_row]
-    numeric = sum(values[1:]) / max(len(values) - 1, 1)
     count = 0
-    while count < min(grid.rows - 1, 6):
+    while count < min(grid.rows - 1, MAX_HEADER_ROWS):
         row = by_row[count]
-        several = len(row) > 1
-        spans = any(p.col_span > 1 and p.col > 0 for p in row)
-        reached = any(p.row < count or (not count and p.row_span > 1) for p in row)
-        strong = several and bold[count] and not all(bold)
-        first = several and not count and (values[0] <= 0.5 or numeric <= 0.4 or _years(row))
-        if not (spans or strong or first or reached):
+        set_off = len(row) > 1 and bold[count] and not all(bold)
+        heads_values = count == 0 and len(row) > 1 and _stands_above_values(by_row)
+        if not (set_off or heads_values or _has_span(row) or _is_reached_into(row, count)):
             break
         count += 1
     return count
+
+
+def _has_span(row: list[Place]) -> bool:
+    return any(p.col_span > 1 and p.col > 0 for p in row)
+
+
+def _is_reached_into(row: list[Place], number: int) -> bool:
+    """A cell of the row above goes down into it, or one of the first row goes on below."""
+    return any(p.row < number or (number == 0 and p.row_span > 1) for p in row)
+
+
+def _stands_above_values(by_row: Sequence[list[Place]]) -> bool:
+    """Whether the first row is of words or years, or values are as rare below it."""
+    values = [_value_share(row) for row in by_row]
+    below = sum(values[1:]) / max(len(values) - 1, 1)
+    return values[0] <= 0.5 or below <= 0.4 or _years(by_row[0])
 
 
 def _value_share(row: list[Place]) -> float:

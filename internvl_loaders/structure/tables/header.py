@@ -5,13 +5,19 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from internvl_loaders.content import Rule
 from internvl_loaders.structure.tables.grid import Place
 from internvl_loaders.structure.tables.words import Line, Piece, Word, is_value
 
 MAX_HEADER_LINES = 12
+MOST_OF_TABLE = 0.6
+"""Share of the lines that headings may take."""
+MOST_RULES = 4
+"""Rules over all columns beyond which they part rows, and tell of headings only by the first."""
+LABEL_INDENT = 2
+"""Ems right of the leftmost text within which the first piece of a line is its row's label."""
 
 
 @dataclass(slots=True)
@@ -51,23 +57,7 @@ def header_places(
         _span_by_rule(lines, columns, rule, em)
     for k in range(len(lines)):
         _span_by_centre(lines, k, columns, em)
-    headings: list[_Heading] = []
-    for line in lines:
-        for p in line:
-            above = [h for h in headings if h.first <= p.last and p.first <= h.last]
-            near = max(above, key=lambda h: h.y1, default=None)
-            if (
-                near is not None
-                and (near.first, near.last) == (p.first, p.last)
-                and p.y0 - near.y1 < 1.2 * em
-                and not _parted(near, p, rules)
-            ):
-                near.words += p.piece.words
-                near.y1 = p.y1
-                continue
-            level = max((h.level + 1 for h in above), default=0)
-            headings.append(_Heading(p.first, p.last, list(p.piece.words), p.y0, p.y1, level))
-    headings = _joined_overlaps(headings)
+    headings = _joined_overlaps(_stacked(lines, rules, em))
     rows = max((h.level + 1 for h in headings), default=0)
     places = []
     for h in headings:
@@ -75,6 +65,28 @@ def header_places(
         end = min(below, default=rows)
         places.append(Place(h.level, h.first, end - h.level, h.last - h.first + 1, h.words))
     return places, rows
+
+
+def _stacked(
+    lines: Sequence[Sequence[HeaderPiece]], rules: Sequence[Rule | float], em: float
+) -> list[_Heading]:
+    """The pieces on levels, each below those it shares a column with, or gone on with the nearest."""
+    headings: list[_Heading] = []
+    for p in (p for line in lines for p in line):
+        above = [h for h in headings if h.first <= p.last and p.first <= h.last]
+        near = max(above, key=lambda h: h.y1, default=None)
+        if (
+            near is not None
+            and (near.first, near.last) == (p.first, p.last)
+            and p.y0 - near.y1 < 1.2 * em
+            and not _parted(near, p, rules)
+        ):
+            near.words += p.piece.words
+            near.y1 = p.y1
+        else:
+            level = max((h.level + 1 for h in above), default=0)
+            headings.append(_Heading(p.first, p.last, list(p.piece.words), p.y0, p.y1, level))
+    return headings
 
 
 def _parted(above: _Heading, below: HeaderPiece, rules: Sequence[Rule | float]) -> bool:
@@ -117,31 +129,47 @@ def _span_by_rule(
 def _span_by_centre(
     lines: Sequence[Sequence[HeaderPiece]], k: int, columns: Sequence[tuple[float, float]], em: float
 ) -> None:
-    """A heading that stands centred over several columns, rather than over its own, spans them."""
+    """A heading that stands centred over several columns, rather than over its own, spans them.
+
+    It may reach over columns without another heading on its line that have one on another.
+    """
     taken = {j for p in lines[k] for j in range(p.first, p.last + 1)}
     others = {j for i, line in enumerate(lines) if i != k for p in line for j in range(p.first, p.last + 1)}
     for p in lines[k]:
-        x0, x1 = p.piece.x0, p.piece.x1
-        own = (columns[p.first][0], columns[p.last][1])
-        if p.first not in others:
-            continue
-        if abs(x0 - own[0]) < 0.6 * em or abs(x1 - own[1]) < 0.6 * em:
-            continue
-        if p.first == p.last and abs((x0 + x1) - (own[0] + own[1])) / 2 < 0.6 * em and p.first == 0:
+        if p.first not in others or _stands_over_own(p, columns, em):
             continue
         first, last = p.first, p.last
         while first - 1 in others and first - 1 not in taken:
             first -= 1
         while last + 1 in others and last + 1 not in taken:
             last += 1
-        best, miss = (p.first, p.last), abs((x0 + x1) - (own[0] + own[1])) / 2
-        for a in range(first, p.first + 1):
-            for b in range(p.last, last + 1):
-                off = abs((x0 + x1) - (columns[a][0] + columns[b][1])) / 2
-                if off < miss - 0.6 * em and off < 1.2 * em:
-                    best, miss = (a, b), off
-        p.first, p.last = best
+        p.first, p.last = _centred_over(p, first, last, columns, em)
         taken |= set(range(p.first, p.last + 1))
+
+
+def _stands_over_own(p: HeaderPiece, columns: Sequence[tuple[float, float]], em: float) -> bool:
+    """In line with its columns' text left or right, or, over the labels, centred on it."""
+    left, right = columns[p.first][0], columns[p.last][1]
+    if abs(p.piece.x0 - left) < 0.6 * em or abs(p.piece.x1 - right) < 0.6 * em:
+        return True
+    return p.first == p.last == 0 and _off_centre(p, left, right) < 0.6 * em
+
+
+def _centred_over(
+    p: HeaderPiece, first: int, last: int, columns: Sequence[tuple[float, float]], em: float
+) -> tuple[int, int]:
+    """The columns among `first` to `last`, its own included, that the heading is centred over best."""
+    best, miss = (p.first, p.last), _off_centre(p, columns[p.first][0], columns[p.last][1])
+    for a in range(first, p.first + 1):
+        for b in range(p.last, last + 1):
+            off = _off_centre(p, columns[a][0], columns[b][1])
+            if off < miss - 0.6 * em and off < 1.2 * em:
+                best, miss = (a, b), off
+    return best
+
+
+def _off_centre(p: HeaderPiece, left: float, right: float) -> float:
+    return abs((p.piece.x0 + p.piece.x1) - (left + right)) / 2
 
 
 def _joined_overlaps(headings: list[_Heading]) -> list[_Heading]:
@@ -159,48 +187,69 @@ def _joined_overlaps(headings: list[_Heading]) -> list[_Heading]:
 
 
 def header_lines(lines: Sequence[Line], rows: Sequence[Sequence[Piece]], full: Sequence[float]) -> int:
-    """How many leading lines hold headings."""
-    kinds = [_kind(pieces) for pieces in rows]
-    inner = [y for y in sorted(full) if lines[0].middle < y < lines[-1].middle]
+    """How many leading lines hold headings: those above a rule, above the values, or in bold, else one.
+
+    `rows` are the lines' pieces, `full` the y of the rules over all columns.
+    """
+    labels = min(pieces[0].x0 for pieces in rows) + LABEL_INDENT * lines[0].em
+    data = _data_lines(rows, labels)
+    count = _lines_above_rule(lines, data, full)
+    if count is None:
+        count = _lines_above_values(lines, rows, data, labels)
+    return _bold_lines(rows) if count is None else count
+
+
+def _data_lines(rows: Sequence[Sequence[Piece]], labels: float) -> list[int]:
+    """The lines of values; where most of them have a label left of `labels`, from the first that has:
+    values above it are headings, such as dates and units."""
+    data = [k for k, pieces in enumerate(rows) if _kind(pieces) == "data"]
+    labelled = [rows[k][0].x0 < labels for k in data]
+    return data[labelled.index(True) :] if sum(labelled) * 3 > len(data) * 2 else data
+
+
+def _lines_above_rule(lines: Sequence[Line], data: Sequence[int], full: Sequence[float]) -> int | None:
+    """Up to the first rule, or one of the next two where no values stand between; None where it lies
+    too low, or values stand above it."""
     middles = [line.middle for line in lines]
-    ends = [bisect_left(middles, y) for y in inner]
-    data = [k for k, kind in enumerate(kinds) if kind == "data"]
-    left = min(p[0].x0 for p in rows)
-    labelled = [rows[k][0].x0 < left + 2 * lines[0].em for k in data]
-    if sum(labelled) * 3 > len(data) * 2:  # values above the first label are headings: dates, units
-        data = data[labelled.index(True) :]
-    if ends and ends[0] <= min(MAX_HEADER_LINES, max(len(lines) * 0.6, 1)):
-        end = ends[0]
-        above = sum(k < end for k in data)
-        if above <= 1 or above * 3 <= end:
-            for later in ends[1:3]:
-                between = [k for k in data if end <= k < later]
-                if between or not data or later >= len(lines) * 0.6 or len(ends) > 4:
-                    break
-                if not any(k >= later for k in data):
-                    break
-                end = later
-            return end
-    if data and data[0] == 0:
-        return 0
-    if data and data[0] <= MAX_HEADER_LINES:
-        end = data[0]
-        while (
-            end > 1
-            and len(rows[end - 1]) == 1
-            and rows[end - 1][0].x0 < left + 2 * lines[0].em
-            and max(len(p) for p in rows[:end]) > 1
-        ):
-            end -= 1
-        if _tight_above(lines, end, data):
-            end += 1
+    ends = [bisect_left(middles, y) for y in sorted(full) if middles[0] < y < middles[-1]]
+    most = len(lines) * MOST_OF_TABLE
+    if not ends or ends[0] > min(MAX_HEADER_LINES, max(most, 1)):
+        return None
+    end = ends[0]
+    values_above = sum(k < end for k in data)
+    if values_above > 1 and values_above * 3 > end:
+        return None
+    if len(ends) > MOST_RULES or not data:
         return end
-    bold = 0
-    while bold < len(rows) and all(p.bold for p in rows[bold]):
-        bold += 1
-    if bold < len(rows) * 0.5:
-        return bold or 1
-    return 1
+    for later in ends[1:3]:
+        parts_values = any(end <= k < later for k in data) or not any(k >= later for k in data)
+        if parts_values or later >= most:
+            break
+        end = later
+    return end
+
+
+def _lines_above_values(
+    lines: Sequence[Line], rows: Sequence[Sequence[Piece]], data: Sequence[int], labels: float
+) -> int | None:
+    """Up to the first values, but for titles of groups right above them; None where there are no values."""
+    if not data or data[0] > MAX_HEADER_LINES:
+        return None
+    end = data[0]
+    while (
+        end > 1
+        and len(rows[end - 1]) == 1
+        and rows[end - 1][0].x0 < labels
+        and max(len(pieces) for pieces in rows[:end]) > 1
+    ):
+        end -= 1
+    return end + _tight_above(lines, end, data)
+
+
+def _bold_lines(rows: Sequence[Sequence[Piece]]) -> int:
+    """The leading lines in bold; one where there is none, or where half of the table is bold."""
+    bold = sum(1 for _ in takewhile(lambda pieces: all(p.bold for p in pieces), rows))
+    return bold if 0 < bold < len(rows) * 0.5 else 1
 
 
 def _tight_above(lines: Sequence[Line], end: int, data: Sequence[int]) -> bool:

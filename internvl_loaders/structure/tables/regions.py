@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from internvl_loaders.content import Rect, Rule
-from internvl_loaders.structure.tables.breaks import foreign, parts_of, widest_gap
+from internvl_loaders.structure.tables.breaks import foreign, parts_of
 from internvl_loaders.structure.tables.prose import without_prose
-from internvl_loaders.structure.tables.words import Piece, Row, Word, bounds, is_data, is_value, rows_of
-
-CAPTION = re.compile(
-    r"(?:table|tab\.|tableau|tabelle|tabla|tabella|tabela|exhibit|figure|fig\.|abbildung|appendix|annex|chart)"
-    r"\s*[A-Z]?[\d.\-IVX]+|(?:表|图|圖|図)\s*[\dA-Z一二三四五六七八九十]",
-    re.IGNORECASE,
-)
-NOTE = re.compile(
-    r"(?:notes?|sources?|quelle|anmerkung|nota|注|资料来源|出典)\s*[:：.]|\*+\s|[¹²³⁴]", re.IGNORECASE
-)
-
+from internvl_loaders.structure.tables.runs import CAPTION, headings_start, run_end
+from internvl_loaders.structure.tables.words import Row, Word, bounds, is_data, is_value, rows_of
 
 MAX_STACKS = 40
 """Groups of equally wide rules looked at on one page."""
@@ -48,19 +38,15 @@ def stacked_regions(words: Sequence[Word], across: Sequence[Rule]) -> list[Regio
     regions: list[Region] = []
     for stack in _stacks(wide, em):
         x0, x1 = min(r.x0 for r in stack), max(r.x1 for r in stack)
-        run: list[Rule] = []
+        run = [stack[0]]
         for upper, lower in pairwise(stack):
             band = _inside(words, Rect(x0 - 2, upper.y0, x1 + 2, lower.y0))
-            if band and not _tabular(band, x1 - x0):
-                _flush(run, words, across, regions)
-                run = []
-                continue
-            if not band and lower.y0 - upper.y0 > 2 * em:
-                _flush(run, words, across, regions)
-                run = []
-                continue
-            run = [*run, lower] if run else [upper, lower]
-        _flush(run, words, across, regions)
+            if _tabular(band, x1 - x0) if band else lower.y0 - upper.y0 <= 2 * em:
+                run.append(lower)
+            else:
+                regions += _between(run, words, across)
+                run = [lower]
+        regions += _between(run, words, across)
     return regions
 
 
@@ -77,28 +63,29 @@ def _stacks(rules: Sequence[Rule], em: float) -> list[list[Rule]]:
     return sorted((s for s in stacks if len(s) > 1), key=len, reverse=True)[:MAX_STACKS]
 
 
-def _flush(run: list[Rule], words: Sequence[Word], across: Sequence[Rule], regions: list[Region]) -> None:
+def _between(run: Sequence[Rule], words: Sequence[Word], across: Sequence[Rule]) -> list[Region]:
+    """The regions between the first and the last rule of a run, with what goes on above and below."""
     if len(run) < 2:
-        return
+        return []
     rect = Rect(min(r.x0 for r in run), run[0].y0, max(r.x1 for r in run), run[-1].y0)
     near = rows_of(_inside(words, Rect(rect.x0, rect.y0 - 120, rect.x1, rect.y1 + 1200)))
     first = sum(row.line.middle < rect.y0 for row in near)
     last = sum(row.line.middle < rect.y1 for row in near)
     if first == last:
-        return
+        return []
     open_end = not any(is_data(row) for row in near if run[-2].y0 < row.line.middle < rect.y1)
     if open_end and last < len(near) and near[last].line.y0 - rect.y1 < 2 * near[last].line.em:
         begin = last + 1 if len(near[last].pieces) == 1 else last
         if begin < len(near) and len(near[begin].pieces) > 1:
-            last = _grow(near, begin, ())
-    if first and _heads(near[first - 1], near[first:last], rect.y0):
+            last = run_end(near, begin, ())
+    if first and _has_headings(near[first - 1], near[first:last], rect.y0):
         first -= 1
     elif is_data(near[first]):
-        first = _headings(near, first, last, (), 0)
-    regions += _regions(near[first:last], across, rect)
+        first = headings_start(near, first, last, (), 0)
+    return _regions(near[first:last], across, rect)
 
 
-def _heads(row: Row, below: Sequence[Row], rule: float) -> bool:
+def _has_headings(row: Row, below: Sequence[Row], rule: float) -> bool:
     """Whether the row on the rule has the headings of the rows of values below it, the first of which
     may follow a line of text."""
     lead = next((r for r in below[:2] if len(r.pieces) > 1), None)
@@ -169,114 +156,14 @@ def run_regions(words: Sequence[Word], across: Sequence[Rule]) -> list[Region]:
         if len(rows[i].pieces) < 2:
             i += 1
             continue
-        end = _grow(rows, i, across)
+        end = run_end(rows, i, across)
         several = [r for r in rows[i:end] if len(r.pieces) > 1]
         if len(several) < 2:
             i += 1
             continue
-        start = _headings(rows, i, end, across, done)
+        start = headings_start(rows, i, end, across, done)
         regions += _regions(rows[start:end], across)
         i = end
         if any(is_data(row) for row in several):
             done = end
     return regions
-
-
-def _columns_with(
-    columns: list[tuple[float, float]], pieces: Sequence[Piece], em: float
-) -> list[tuple[float, float]]:
-    """Column extents once the pieces are laid over them."""
-    spans = sorted([*columns, *((p.x0, p.x1) for p in pieces)])
-    union = [spans[0]]
-    for a, b in spans[1:]:
-        if a < union[-1][1] - 0.05 * em:
-            union[-1] = (union[-1][0], max(union[-1][1], b))
-        else:
-            union.append((a, b))
-    return union
-
-
-def _grow(rows: Sequence[Row], start: int, across: Sequence[Rule]) -> int:
-    """The end of the run of rows that share columns with the row at `start`."""
-    columns = [(p.x0, p.x1) for p in rows[start].pieces]
-    end = start + 1
-    i = start + 1
-    loose = 0
-    data = [rows[start]] if is_data(rows[start]) else []
-    while i < len(rows):
-        row, above = rows[i], rows[i - 1]
-        em = min(row.line.em, above.line.em)
-        if row.line.y0 - above.line.y1 > 2.8 * em and widest_gap(above, row, across) > 2 * em:
-            break
-        if not 0.55 < row.line.em / rows[start].line.em < 1.8:
-            break
-        if len(row.pieces) > 1:
-            union = _columns_with(columns, row.pieces, em)
-            if len(union) < 2 or len(union) * 2 < max(len(columns), len(row.pieces)):
-                break
-            if len(union) < len(columns) and row.line.y0 - above.line.y1 > em:
-                break  # other columns after a gap: another table
-            if data and not any(is_value(p.text) for p in row.pieces) and foreign(row, data, em):
-                break
-            if is_data(row):
-                data.append(row)
-            columns = union
-            end = i + 1
-            loose = 0
-        else:
-            piece = row.pieces[0]
-            over = sum(a < piece.x1 - 0.3 * em and b > piece.x0 + 0.3 * em for a, b in columns)
-            wide = piece.x1 - piece.x0 > 0.7 * (columns[-1][1] - columns[0][0])
-            loose += 1
-            if (
-                CAPTION.match(row.text)
-                or NOTE.match(row.text)
-                or (over > 1 and (wide or len(piece.words) > 9))
-            ):
-                break
-            if loose > 3:
-                break
-        i += 1
-    if end < len(rows) and end < i:  # the last row's cells may go on for a line
-        row, above = rows[end], rows[end - 1]
-        piece = row.pieces[0]
-        inside = sum(a < piece.x1 and b > piece.x0 for a, b in columns) == 1
-        if (
-            len(row.pieces) == 1
-            and inside
-            and row.line.y0 - above.line.y1 < 0.4 * row.line.em
-            and (piece.text[0].islower() or piece.x0 > columns[0][1])
-        ):
-            end += 1
-    return end
-
-
-def _headings(rows: Sequence[Row], start: int, end: int, across: Sequence[Rule], least: int) -> int:
-    """Where the headings above the run begin, not above row `least`."""
-    x0 = min(r.line.x0 for r in rows[start:end])
-    x1 = max(r.line.x1 for r in rows[start:end])
-    em = rows[start].line.em
-    reach = [
-        r.y0
-        for r in across
-        if min(r.x1, x1) - max(r.x0, x0) > 0.7 * (x1 - x0) and r.x1 - r.x0 < 1.5 * (x1 - x0)
-    ]
-    i = start
-    while i > least and start - i < 10:
-        row = rows[i - 1]
-        if rows[i].line.y0 - row.line.y1 > 1.6 * em or CAPTION.match(row.text):
-            break
-        if row.line.x0 < x0 - 3 * em or row.line.x1 > x1 + 3 * em:
-            break
-        ruled = any(r < row.line.middle for r in reach) and any(
-            row.line.middle < r < rows[start].line.y1 + 3 * em for r in reach
-        )
-        below = [r for r in reach if row.line.middle < r < rows[i].line.middle]
-        if below and not any(r < row.line.middle and row.line.y0 - r < 8 * em for r in reach):
-            break  # a rule with nothing ruled above it is the table's upper edge
-        if len(row.pieces) == 1 and not ruled:
-            piece = row.pieces[0]
-            if piece.x0 < x0 + 2 * em or piece.x1 - piece.x0 > 0.6 * (x1 - x0):
-                break
-        i -= 1
-    return i

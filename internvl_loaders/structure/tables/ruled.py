@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from internvl_loaders.structure.tables.columns import gutters_of
 from internvl_loaders.structure.tables.grid import Grid, Place, compact, header_rows
+from internvl_loaders.structure.tables.gutters import gutters_of
 from internvl_loaders.structure.tables.open import open_grid
 from internvl_loaders.structure.tables.rows import row_groups
 from internvl_loaders.structure.tables.rules import Axis, Lattice
-from internvl_loaders.structure.tables.words import Word, is_value, lines_of
+from internvl_loaders.structure.tables.words import Line, Word, is_value, lines_of
 
 MAX_SLOTS = 20_000
+FEW_RULED_ROWS = 3
+"""Rows with text up to which rules part headings, body and sums, and not the rows of the body."""
 
 
 def lattice_grid(lattice: Lattice, words: Sequence[Word]) -> Grid | None:
@@ -39,6 +41,16 @@ def lattice_grid(lattice: Lattice, words: Sequence[Word]) -> Grid | None:
     _split_rows(xs, ys, inside)
     if len(xs) * len(ys) > MAX_SLOTS:
         return None
+    places, leaders = _filled_places(xs, ys, inside)
+    grid = compact(Grid(rect, len(ys), len(xs), places, 0, True, leaders))
+    if not grid.places:
+        return None
+    grid.header = header_rows(grid)
+    return grid
+
+
+def _filled_places(xs: Axis, ys: Axis, words: Sequence[Word]) -> tuple[list[Place], list[Word]]:
+    """The cells with their words line by line, and dotted leaders apart."""
     places = _merge_slots(xs, ys)
     slot = {
         (r, c): p
@@ -47,18 +59,14 @@ def lattice_grid(lattice: Lattice, words: Sequence[Word]) -> Grid | None:
         for c in range(p.col, p.col + p.col_span)
     }
     leaders: list[Word] = []
-    for line in lines_of(inside):
+    for line in lines_of(words):
         leaders += line.leaders
         for w in line.words:
             slot[ys.place(w.middle), xs.place((w.x0 + w.x1) / 2)].words.append(w)
     for p in places:
         if len(p.words) > 1:
             p.words = [w for line in lines_of(p.words) for w in line.words]
-    grid = compact(Grid(rect, len(ys), len(xs), places, 0, True, leaders))
-    if not grid.places:
-        return None
-    grid.header = header_rows(grid)
-    return grid
+    return places, leaders
 
 
 def _drop_thin(axis: Axis, at: Sequence[float], least: float) -> None:
@@ -113,24 +121,33 @@ def _split_rows(xs: Axis, ys: Axis, words: Sequence[Word]) -> None:
         lines = lines_of(bands[r])
         if len(lines) < 2:
             continue
-        cells: list[dict[int, list[Word]]] = []
-        for line in lines:
-            row: dict[int, list[Word]] = {}
-            for w in line.words:
-                row.setdefault(xs.place((w.x0 + w.x1) / 2), []).append(w)
-            cells.append(row)
-        values = [
-            sum(c in row and is_value(" ".join(w.text for w in row[c])) for row in cells)
-            for c in sorted({c for row in cells for c in row} - {0})
-        ]
-        stacked = sum(n > 1 and n * 2 >= len(lines) for n in values)
-        some = sum(n > 0 for n in values) if stacked > 1 else len(values)
-        sparse = ruled <= 3 and r > 0 and len(lines) > 3
-        if not sparse and (not stacked or stacked * 2 < some):
-            continue
-        groups = row_groups(lines, cells, set(), xs.at[1:])
-        for (_, last), (first, _) in pairwise(groups):
-            ys.add((lines[last].middle + lines[first].middle) / 2)
+        cells = [_by_column(line, xs) for line in lines]
+        sparse = ruled <= FEW_RULED_ROWS and r > 0 and len(lines) > 3
+        if sparse or _values_are_stacked(cells):
+            groups = row_groups(lines, cells, set(), xs.at[1:])
+            for (_, last), (first, _) in pairwise(groups):
+                ys.add((lines[last].middle + lines[first].middle) / 2)
+
+
+def _by_column(line: Line, xs: Axis) -> dict[int, list[Word]]:
+    row: dict[int, list[Word]] = {}
+    for w in line.words:
+        row.setdefault(xs.place((w.x0 + w.x1) / 2), []).append(w)
+    return row
+
+
+def _values_are_stacked(cells: Sequence[Mapping[int, Sequence[Word]]]) -> bool:
+    """Whether columns beside the labels have values on at least half of the lines.
+
+    Half of all such columns; where two have, half of those with any value.
+    """
+    values = [
+        sum(c in row and is_value(" ".join(w.text for w in row[c])) for row in cells)
+        for c in sorted({c for row in cells for c in row} - {0})
+    ]
+    stacked = sum(n > 1 and n * 2 >= len(cells) for n in values)
+    among = sum(n > 0 for n in values) if stacked > 1 else len(values)
+    return stacked > 0 and stacked * 2 >= among
 
 
 def _merge_slots(xs: Axis, ys: Axis) -> list[Place]:
