@@ -23,6 +23,7 @@ from internvl_llm.errors import (
     OptionError,
     PlacementError,
 )
+from internvl_llm.version import __version__
 
 if TYPE_CHECKING:
     from internvl_llm.best_of import Consensus, InternVLCritic
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from internvl_llm.messages import Combined, Document, Image, Message, Text, ToolCall, ToolResult, Video
     from internvl_llm.request import Critic, Request, Sampling
     from internvl_llm.tools import Tool
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "best_of": ("Consensus", "InternVLCritic"),

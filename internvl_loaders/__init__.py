@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from internvl_llm import __version__
+from internvl_llm.version import __version__
 
 if TYPE_CHECKING:
     from internvl_llm.media.limits import Limits

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from internvl_llm import __version__
+from internvl_llm.version import __version__
 from internvl_loaders.agents import DocumentTools, in_thread
 from internvl_loaders.errors import InternVLError, MissingDependencyError
 

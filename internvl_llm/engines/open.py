@@ -14,12 +14,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from internvl_llm import __version__
 from internvl_llm.checkpoints import files, hub
 from internvl_llm.checkpoints.family import find, member
 from internvl_llm.engine import Engine, EngineSpec
 from internvl_llm.engines.base import BaseEngine
 from internvl_llm.errors import CheckpointError, MissingDependencyError, OptionError
+from internvl_llm.version import __version__
 
 EngineLike: TypeAlias = Engine | EngineSpec | Mapping[str, Any] | str | None
 """How callers name an engine: one that is open, a spec, fields of one, the name of a kind, or not at all."""

@@ -23,7 +23,6 @@ except ImportError as error:
         "LangChain is not installed", remedy="Run pip install 'internvl-documents[langchain]'"
     ) from error
 
-from internvl_llm import __version__
 from internvl_llm.engine import Engine
 from internvl_llm.engines.open import open_engine
 from internvl_llm.engines.streams import aevents, events
@@ -41,6 +40,7 @@ from internvl_llm.langchain.tools import (
 )
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_llm.request import Request
+from internvl_llm.version import __version__
 
 if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from internvl_llm import __version__
+from internvl_llm.version import __version__
 from internvl_loaders.errors import InternVLError, OptionError
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from internvl_llm import __version__
+from internvl_llm.version import __version__
 
 log = logging.getLogger("internvl_loaders")
 
