@@ -1,4 +1,4 @@
-"""What a page holds before it has structure: spans, rules and figures in page units.
+"""What a page holds before it has structure: spans, rulings and figures in page units.
 
 Both a PDF's text layer and OCR come down to this, so structure is found by one code for both.
 Units are points (1/72 inch) of the upright page, origin top left.
@@ -50,7 +50,7 @@ class Span:
         return Rect(self.x0, self.y0, self.x1, self.y1)
 
 
-class Rule(NamedTuple):
+class Ruling(NamedTuple):
     """A straight drawn line, horizontal (y0 == y1) or vertical (x0 == x1)."""
 
     x0: float
@@ -61,11 +61,11 @@ class Rule(NamedTuple):
 
 @dataclass(slots=True)
 class Content:
-    """Everything a page holds. `drawings` counts its vector drawings, rules or not."""
+    """Everything a page holds. `drawings` counts its vector drawings, rulings or not."""
 
     width: float
     height: float
     spans: list[Span] = field(default_factory=list)
-    rules: list[Rule] = field(default_factory=list)
+    rulings: list[Ruling] = field(default_factory=list)
     figures: list[Rect] = field(default_factory=list)
     drawings: int = 0

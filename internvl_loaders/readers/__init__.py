@@ -27,7 +27,7 @@ class Reader(Protocol):
         ...
 
     def content(self, index: int) -> Content:
-        """The text layer, rules and figures; no spans where there is no text layer."""
+        """The text layer, rulings and figures; no spans where there is no text layer."""
         ...
 
     def render(self, index: int, dpi: float, max_pixels: int) -> PIL.Image.Image:

@@ -61,7 +61,7 @@ class PdfiumReader:
                 width=width,
                 height=height,
                 spans=spans,
-                rules=drawings.rules() if drawings.count <= MAX_DRAWINGS else [],
+                rulings=drawings.rulings() if drawings.count <= MAX_DRAWINGS else [],
                 figures=figures_of(graphics.images, width, height),
                 drawings=drawings.count,
             )

@@ -78,7 +78,7 @@ class PyMuPDFReader:
             width=width,
             height=height,
             spans=spans,
-            rules=drawings.rules(),
+            rulings=drawings.rulings(),
             figures=figures_of(boxes, width, height),
             drawings=drawings.count,
         )

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
-from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.content import Content, Rect, Ruling, Span
 
 _MOST = 0.8
 _FEWEST = 4
@@ -41,7 +41,7 @@ def upright(content: Content) -> tuple[Content, int]:
         width=width if turn == 180 else height,
         height=height if turn == 180 else width,
         spans=spans,
-        rules=[Rule(*turned(Rect(*rule))) for rule in content.rules],
+        rulings=[Ruling(*turned(Rect(*ruling))) for ruling in content.rulings],
         figures=[turned(figure) for figure in content.figures],
         drawings=content.drawings,
     ), turn

@@ -1,4 +1,4 @@
-"""Vector drawings to rules, image and drawing boxes to figures; one code for every reader."""
+"""Vector drawings to rulings, image and drawing boxes to figures; one code for every reader."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from math import inf
 from operator import itemgetter
 
-from internvl_loaders.content import Rect, Rule
+from internvl_loaders.content import Rect, Ruling
 
 MAX_DRAWINGS = 10_000
 """A page with more is a map or a plot: its lines part no table and are not looked at."""
@@ -54,11 +54,11 @@ class Drawings:
             self._horizontal += [(y0, x0, x1), (y1, x0, x1)]
             self._vertical += [(x0, y0, y1), (x1, y0, y1)]
 
-    def rules(self) -> list[Rule]:
+    def rulings(self) -> list[Ruling]:
         """Merged where they touch or are dashes of one line, cut to the page, no shorter than 4 points."""
         across = _merged(self._horizontal, self._height, self._width)
         down = _merged(self._vertical, self._width, self._height)
-        return [Rule(a, y, b, y) for y, a, b in across] + [Rule(x, a, x, b) for x, a, b in down]
+        return [Ruling(a, y, b, y) for y, a, b in across] + [Ruling(x, a, x, b) for x, a, b in down]
 
 
 def _merged(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.structure.classify import is_caption
 from internvl_loaders.structure.lines import Line, fragments, joined
 from internvl_loaders.structure.rows import rows
@@ -56,18 +56,20 @@ def find_furniture(
     """The running lines among `spans`; `size` is the font size of the body text.
 
     A row is one if it stands alone in the margin as a page number, has one at an end, is cut off
-    by a rule, or if a neighbour has the same text, digits aside, in the same place; and so is what
+    by a ruling, or if a neighbour has the same text, digits aside, in the same place; and so is what
     stands further out than one.
     """
     repeated = [key for n in neighbours for key in _keys(n)]
     prose = _is_prose(spans)
-    rules = [r for r in content.rules if r.y0 == r.y1 and not any(_within(r, t, 1.5 * size) for t in tables)]
+    rulings = [
+        r for r in content.rulings if r.y0 == r.y1 and not any(_within(r, t, 1.5 * size) for t in tables)
+    ]
     ends: list[list[Line]] = []
     rest = spans
     for head in (True, False):
         margin = _margin(rest, content.height, head)
         running = [
-            _repeats(r, content.height, repeated) or _runs(r, content.height, rules, size, prose)
+            _repeats(r, content.height, repeated) or _runs(r, content.height, rulings, size, prose)
             for r in margin
         ]
         inmost = max((n for n, runs in enumerate(running[:4], start=1) if runs), default=0)
@@ -131,7 +133,7 @@ def _repeats(row: _Row, height: float, repeated: list[tuple[str, float]]) -> boo
     return row.depth < _ZONE * height and any(k == key and abs(p - place) < 0.01 for k, p in repeated)
 
 
-def _runs(row: _Row, height: float, rules: Sequence[Rule], size: float, prose: bool) -> bool:
+def _runs(row: _Row, height: float, rulings: Sequence[Ruling], size: float, prose: bool) -> bool:
     line, parts = row.line, row.parts
     inside = row.depth < _ZONE * height
     if line.font_size > 2 * size or _is_long(line):
@@ -147,7 +149,7 @@ def _runs(row: _Row, height: float, rules: Sequence[Rule], size: float, prose: b
         apart = median(b.x0 - a.x1 for a, b in pairwise(parts)) > 1.5 * size
         if prose and apart and any(_NUMBER.fullmatch(p.text) for p in ends):
             return True
-    return prose and row.clearance > 0.6 * size and any(_cuts(rule, line, size) for rule in rules)
+    return prose and row.clearance > 0.6 * size and any(_cuts(ruling, line, size) for ruling in rulings)
 
 
 def _undecorated(line: Line) -> str:
@@ -161,16 +163,16 @@ def _is_long(line: Line) -> bool:
     return len(line.text) > 120
 
 
-def _within(rule: Rule, table: Rect, margin: float) -> bool:
+def _within(ruling: Ruling, table: Rect, margin: float) -> bool:
     return (
-        table.y0 - margin < rule.y0 < table.y1 + margin
-        and table.x0 - margin < rule.x1
-        and rule.x0 < table.x1 + margin
+        table.y0 - margin < ruling.y0 < table.y1 + margin
+        and table.x0 - margin < ruling.x1
+        and ruling.x0 < table.x1 + margin
     )
 
 
-def _cuts(rule: Rule, line: Line, size: float) -> bool:
-    """A horizontal rule right below or above, no shorter than the line."""
-    if rule.x1 - rule.x0 < max(line.width, 12 * size):
+def _cuts(ruling: Ruling, line: Line, size: float) -> bool:
+    """A horizontal ruling right below or above, no shorter than the line."""
+    if ruling.x1 - ruling.x0 < max(line.width, 12 * size):
         return False
-    return min(abs(rule.y0 - line.y1), abs(line.y0 - rule.y0)) < 0.8 * size
+    return min(abs(ruling.y0 - line.y1), abs(line.y0 - ruling.y0)) < 0.8 * size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from internvl_loaders.content import Content, Rect, Rule
+from internvl_loaders.content import Content, Rect, Ruling
 from internvl_loaders.structure import classify
 from internvl_loaders.structure.draft import Draft
 from internvl_loaders.structure.headings import HeadingLevels, is_heading
@@ -17,8 +17,8 @@ _CAPTION_GAP = 2.5
 """Body sizes between a figure or table and its caption."""
 _SMALL_PRINT = 0.93
 """Body sizes up to which type is that of footnotes."""
-_SHORT_RULE, _LONG_RULE = 0.05, 0.5
-"""Shares of the page's width between which a rule parts notes from text."""
+_SHORT_RULING, _LONG_RULING = 0.05, 0.5
+"""Shares of the page's width between which a ruling parts notes from text."""
 
 
 def assign(
@@ -73,20 +73,20 @@ def _is_caption(draft: Draft, text: str, objects: Sequence[Rect], style: Style) 
 
 
 def _is_footnote(draft: Draft, text: str, content: Content, style: Style, after_footnote: bool) -> bool:
-    """Small print at the foot, with a mark or below a short rule, or going on from such."""
+    """Small print at the foot, with a mark or below a short ruling, or going on from such."""
     if style.noisy or draft.y0 < 0.5 * content.height or draft.font_size > _SMALL_PRINT * style.size:
         return False
     marked = draft.lines[0].spans[0].superscript or classify.is_footnote_mark(draft.lines[0].text)
     if after_footnote or (marked and len(text) > 8):
         return True
-    return any(_parts_notes(r, draft, content) for r in content.rules)
+    return any(_parts_notes(r, draft, content) for r in content.rulings)
 
 
-def _parts_notes(rule: Rule, draft: Draft, content: Content) -> bool:
-    width = rule.x1 - rule.x0
+def _parts_notes(ruling: Ruling, draft: Draft, content: Content) -> bool:
+    width = ruling.x1 - ruling.x0
     return (
-        rule.y0 == rule.y1
-        and _SHORT_RULE * content.width < width < _LONG_RULE * content.width
-        and abs(rule.x0 - draft.x0) < 3 * draft.font_size
-        and -2 < draft.y0 - rule.y0 < 2 * draft.font_size
+        ruling.y0 == ruling.y1
+        and _SHORT_RULING * content.width < width < _LONG_RULING * content.width
+        and abs(ruling.x0 - draft.x0) < 3 * draft.font_size
+        and -2 < draft.y0 - ruling.y0 < 2 * draft.font_size
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.content import Content, Rect, Ruling, Span
 
 _LEAST, _FAR = 0.01, 20
 """The least extent and size of a word in points; how many pages away from the page it may lie."""
@@ -14,14 +14,14 @@ _LEAST, _FAR = 0.01, 20
 def sane(content: Content) -> Content:
     """The same texts in the same order: all finite, ordered, near the page, and of some extent.
 
-    Rules and figures that are nowhere (NaN) are left out. Sound content comes back as it is.
+    Rulings and figures that are nowhere (NaN) are left out. Sound content comes back as it is.
     """
     width, height = _side(content.width, 595.0), _side(content.height, 842.0)
     reach = _FAR * max(width, height)
     spans = [s if _is_sane(s, reach) else _mended(s, reach) for s in content.spans]
-    rules = [Rule(*_ordered(r, reach)) for r in content.rules if not any(map(math.isnan, r))]
+    rulings = [Ruling(*_ordered(r, reach)) for r in content.rulings if not any(map(math.isnan, r))]
     figures = [Rect(*_ordered(f, reach)) for f in content.figures if not any(map(math.isnan, f))]
-    found = Content(width, height, spans, rules, figures, content.drawings)
+    found = Content(width, height, spans, rulings, figures, content.drawings)
     return content if found == content else found
 
 
@@ -46,6 +46,6 @@ def _mended(span: Span, reach: float) -> Span:
     return replace(span, x0=x0, y0=y0, x1=max(x1, x0 + 2 * _LEAST), y1=max(y1, y0 + 2 * _LEAST), size=size)
 
 
-def _ordered(rect: Rect | Rule, reach: float) -> tuple[float, float, float, float]:
+def _ordered(rect: Rect | Ruling, reach: float) -> tuple[float, float, float, float]:
     x0, y0, x1, y1 = (0.0 if math.isnan(v) else min(max(v, -reach), reach) for v in rect)
     return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)

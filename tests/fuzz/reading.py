@@ -12,7 +12,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.document import Page
 from internvl_loaders.pipeline.cache import PageCache
 from internvl_loaders.readers.turn import upright
@@ -69,18 +69,22 @@ def spans(draw: st.DrawFn, coordinates: st.SearchStrategy[float]) -> Span:
 
 @st.composite
 def contents(draw: st.DrawFn, coordinates: st.SearchStrategy[float]) -> Content:
-    """Spans, rules and figures anywhere, some of them many times."""
+    """Spans, rulings and figures anywhere, some of them many times."""
     found = draw(st.lists(spans(coordinates), max_size=25))
     if found and draw(st.integers(0, 3)) == 0:
         found = [replace(span) for _ in range(draw(st.sampled_from([2, 5, 40]))) for span in found]
-    rules = draw(st.lists(st.builds(lambda x, y, w: Rule(x, y, x + w, y), *[coordinates] * 3), max_size=9))
-    rules += draw(st.lists(st.builds(lambda x, y, h: Rule(x, y, x, y + h), *[coordinates] * 3), max_size=9))
+    rulings = draw(
+        st.lists(st.builds(lambda x, y, w: Ruling(x, y, x + w, y), *[coordinates] * 3), max_size=9)
+    )
+    rulings += draw(
+        st.lists(st.builds(lambda x, y, h: Ruling(x, y, x, y + h), *[coordinates] * 3), max_size=9)
+    )
     figures = draw(st.lists(st.builds(Rect, *[coordinates] * 4), max_size=3))
     width, height = (
         draw(st.sampled_from([600.0, 1.0, 1e6]) | coordinates),
         draw(st.sampled_from([600.0, 842.0])),
     )
-    return Content(width, height, found, rules, figures, drawings=len(rules))
+    return Content(width, height, found, rulings, figures, drawings=len(rulings))
 
 
 def check_structure(content: Content, *neighbours: Content) -> None:
@@ -138,12 +142,12 @@ def crowded_pages_take_seconds(seed: int, count: int, side: float) -> None:
         found.append(
             Span(random.choice("abc1239.:-") * random.randint(1, 9), x, y, x + 4 * size, y + size, size, n)
         )
-    rules = [
-        Rule(x, y, x + side / 9, y)
+    rulings = [
+        Ruling(x, y, x + side / 9, y)
         for x, y in ((place(), place()) for _ in range(random.choice([0, 40, 400])))
     ]
-    rules += [Rule(x, y, x, y + side / 9) for x, y in ((place(), place()) for _ in range(len(rules)))]
-    check_structure(Content(side, side, found, rules, [], len(rules)))
+    rulings += [Ruling(x, y, x, y + side / 9) for x, y in ((place(), place()) for _ in range(len(rulings)))]
+    check_structure(Content(side, side, found, rulings, [], len(rulings)))
 
 
 STEPS = st.lists(

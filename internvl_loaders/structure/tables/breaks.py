@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from internvl_loaders.content import Rule
+from internvl_loaders.content import Ruling
 from internvl_loaders.structure.tables.words import Row, is_data, is_value
 
 FAR = 3.0
@@ -27,7 +27,7 @@ class Part:
     last: int
 
 
-def parts_of(rows: Sequence[Row], across: Sequence[Rule]) -> list[Part]:
+def parts_of(rows: Sequence[Row], across: Sequence[Ruling]) -> list[Part]:
     """The rows parted at wide gaps, titles, sentences and new headings; titles and sentences are in none."""
     several = [row for row in rows if len(row.pieces) > 1]
     if len(several) < 2:
@@ -65,19 +65,19 @@ def _bold(row: Row) -> bool:
     return all(w.bold for w in row.line.words)
 
 
-def _is_far(above: Row, row: Row, pitch: float, across: Sequence[Rule]) -> bool:
-    """Whether there is a wide gap, in which a rule is as good as a row."""
+def _is_far(above: Row, row: Row, pitch: float, across: Sequence[Ruling]) -> bool:
+    """Whether there is a wide gap, in which a ruling is as good as a row."""
     if row.line.middle - above.line.middle <= FAR * pitch:
         return False
     return widest_gap(above, row, across) > max(2 * row.line.em, (FAR - 1) * pitch)
 
 
-def widest_gap(above: Row, row: Row, across: Sequence[Rule]) -> float:
-    """Points without a word or a rule between two rows."""
+def widest_gap(above: Row, row: Row, across: Sequence[Ruling]) -> float:
+    """Points without a word or a ruling between two rows."""
     top, bottom = above.line, row.line
     width = bottom.x1 - bottom.x0
-    rules = (r.y0 for r in across if min(r.x1, bottom.x1) - max(r.x0, bottom.x0) > 0.5 * width)
-    stops = [top.y1, *sorted(y for y in rules if top.y1 < y < bottom.y0), bottom.y0]
+    rulings = (r.y0 for r in across if min(r.x1, bottom.x1) - max(r.x0, bottom.x0) > 0.5 * width)
+    stops = [top.y1, *sorted(y for y in rulings if top.y1 < y < bottom.y0), bottom.y0]
     return max(b - a for a, b in pairwise(stops))
 
 
@@ -106,7 +106,7 @@ def _is_sentence(row: Row, width: float) -> bool:
     )
 
 
-def _is_new_heading(rows: Sequence[Row], first: int, i: int, across: Sequence[Rule]) -> bool:
+def _is_new_heading(rows: Sequence[Row], first: int, i: int, across: Sequence[Ruling]) -> bool:
     """Whether row `i` has words only, stands apart from the values above it in other columns than
     theirs, and values follow or nothing does."""
     row, em = rows[i], rows[i].line.em
@@ -128,8 +128,8 @@ def _is_form(row: Row) -> bool:
     return len(row.pieces) > 1 and any(p.text.endswith(":") or ": " in p.text for p in row.pieces)
 
 
-def _ruled(above: Row, row: Row, below: Row | None, across: Sequence[Rule]) -> bool:
-    """Whether a rule over most of the row parts it from a neighbour."""
+def _ruled(above: Row, row: Row, below: Row | None, across: Sequence[Ruling]) -> bool:
+    """Whether a ruling over most of the row parts it from a neighbour."""
     bottom = below.line.middle if below else row.line.y1 + row.line.em
     x0, x1 = row.line.x0, row.line.x1
     return any(

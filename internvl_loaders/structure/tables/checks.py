@@ -124,7 +124,7 @@ def _is_unframed_text(it: _Measured) -> bool:
 
 
 def _is_pair_of_lines(it: _Measured) -> bool:
-    """Two lines, neither of headings, and no rules around them."""
+    """Two lines, neither of headings, and no rulings around them."""
     return not it.grid.framed and it.grid.rows == 2 and not it.grid.header
 
 
@@ -183,8 +183,8 @@ def _gaps_and_ragged_edges(it: _Measured) -> float:
     return -(ragged + (0.1 + 0.3 * (1 - it.values)) * (1 - it.density))
 
 
-def _rules_around(it: _Measured) -> float:
-    """Rules above, below the headings and at the end speak for a table, two columns without them against."""
+def _rulings_around(it: _Measured) -> float:
+    """Rulings above, below the headings and at the end speak for a table; two columns without, against."""
     if it.grid.framed:
         return 0.3
     return -(0.4 * (1 - it.values) + 0.3 * (1 - it.aligned)) if it.grid.cols == 2 else 0.0
@@ -201,7 +201,7 @@ _TERMS: tuple[Callable[[_Measured], float], ...] = (
     _several_rows,
     _running_text,
     _gaps_and_ragged_edges,
-    _rules_around,
+    _rulings_around,
     _headed_columns,
 )
 

@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
-from internvl_loaders.content import Rect, Rule
+from internvl_loaders.content import Rect, Ruling
 from internvl_loaders.structure.tables.gutters import Gutter, body_lines
 from internvl_loaders.structure.tables.header import MAX_HEADER_LINES
-from internvl_loaders.structure.tables.rules import cluster
+from internvl_loaders.structure.tables.rulings import cluster
 from internvl_loaders.structure.tables.words import NUMBER_GAP, PIECE_GAP, Line, Piece, Word, is_value
 
 
@@ -100,10 +100,10 @@ def _with_headed_columns(lines: Sequence[Line], columns: Columns) -> Columns:
     return columns
 
 
-def by_width(across: Sequence[Rule], rect: Rect, columns: Columns) -> tuple[list[float], list[Rule]]:
-    """The y of rules over all columns, and the rules that lie over some."""
+def by_width(across: Sequence[Ruling], rect: Rect, columns: Columns) -> tuple[list[float], list[Ruling]]:
+    """The y of rulings over all columns, and the rulings that lie over some."""
     full: list[float] = []
-    partial: list[Rule] = []
+    partial: list[Ruling] = []
     middles = [(a + b) / 2 for a, b in columns.text]
     for group in cluster(across, lambda r: r.y0, 2.0):
         over = [any(r.x0 <= x <= r.x1 for r in group) for x in middles]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.document import Box, Cell, Table
 from internvl_loaders.structure.lines import join_spans
 from internvl_loaders.structure.script import join_lines
@@ -16,16 +16,16 @@ from internvl_loaders.structure.tables.grid import Grid, trimmed
 from internvl_loaders.structure.tables.open import open_grid
 from internvl_loaders.structure.tables.regions import Region, run_regions, stacked_regions
 from internvl_loaders.structure.tables.ruled import lattice_grid
-from internvl_loaders.structure.tables.rules import join_rules, lattices
+from internvl_loaders.structure.tables.rulings import join_rulings, lattices
 from internvl_loaders.structure.tables.words import Word, bounds, words_of
 
 MAX_SPANS = 8_000
 """A page with more words is left without tables, to stay within a second."""
 PLAUSIBLE = 0.5
-PLAUSIBLE_BETWEEN_RULES = 0.3
+PLAUSIBLE_BETWEEN_RULINGS = 0.3
 """Asked of what is left when all better tables are taken."""
-RULES_COUNT = 0.15
-"""How much more plausible the same words are as a table between rules than without."""
+RULING_BONUS = 0.15
+"""How much more plausible the same words are as a table between rulings than without."""
 
 ONE_ROW = 0.25
 """How much less plausible a table of one row is than what else the same words may be."""
@@ -49,14 +49,14 @@ def find_tables(content: Content) -> list[FoundTable]:
     if len(content.spans) > MAX_SPANS:
         return []
     page = _Page(content)
-    across, down = join_rules(content.rules)
-    used: set[Rule] = set()
+    across, down = join_rulings(content.rulings)
+    used: set[Ruling] = set()
     for lattice in sorted(lattices(across, down), key=lambda g: _area(g.rect)):
         if page.take(_judged(lattice_grid(lattice, page.free)), PLAUSIBLE):
             used.update(lattice.across)
     loose = [r for r in across if r not in used]
     stacked = [
-        _judged(_open(region), RULES_COUNT if region.whole else 0.0)
+        _judged(_open(region), RULING_BONUS if region.whole else 0.0)
         for region in stacked_regions(page.free, loose)
     ]
     runs = [_judged(_open(region)) for region in run_regions(page.free, loose)]
@@ -67,7 +67,7 @@ def find_tables(content: Content) -> list[FoundTable]:
         for region in run_regions(page.free, loose):
             page.take(_judged(_open(region)), PLAUSIBLE)
     for between in stacked:
-        page.take(between, PLAUSIBLE_BETWEEN_RULES)
+        page.take(between, PLAUSIBLE_BETWEEN_RULINGS)
     partial = page.partial()
     found = [_found(judged, content, partial) for judged in page.taken]
     return sorted((t for t in found if t is not None), key=lambda t: (t.rect.y0, t.rect.x0))

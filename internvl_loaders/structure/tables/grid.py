@@ -40,7 +40,7 @@ class Grid:
     leaders: list[Word] = field(default_factory=list)
     """Dotted leaders: consumed, but no text."""
     framed: bool = False
-    """Rules stand above and below the headings and at the end."""
+    """Rulings stand above and below the headings and at the end."""
 
     def filled(self) -> list[Place]:
         return [p for p in self.places if p.words]

@@ -13,7 +13,7 @@ from internvl_loaders.structure.tables.words import Line, is_value, pieces_of, w
 
 @dataclass(slots=True)
 class Gutter:
-    """A clear strip between two columns; `wall` where a rule marks it."""
+    """A clear strip between two columns; `wall` where a ruling marks it."""
 
     x0: float
     x1: float

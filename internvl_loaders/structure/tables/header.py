@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
-from internvl_loaders.content import Rule
+from internvl_loaders.content import Ruling
 from internvl_loaders.structure.tables.grid import Place
 from internvl_loaders.structure.tables.words import Line, Piece, Word, is_value
 
 MAX_HEADER_LINES = 12
 MOST_OF_TABLE = 0.6
 """Share of the lines that headings may take."""
-MOST_RULES = 4
-"""Rules over all columns beyond which they part rows, and tell of headings only by the first."""
+MOST_RULINGS = 4
+"""Rulings over all columns beyond which they part rows, and tell of headings only by the first."""
 LABEL_INDENT = 2
 """Ems right of the leftmost text within which the first piece of a line is its row's label."""
 
@@ -44,20 +44,20 @@ class _Heading:
 def header_places(
     lines: Sequence[Sequence[HeaderPiece]],
     columns: Sequence[tuple[float, float]],
-    rules: Sequence[Rule | float],
+    rulings: Sequence[Ruling | float],
     em: float,
 ) -> tuple[list[Place], int]:
     """Cells of the heading and how many rows they take.
 
-    `columns` are the extents of the columns' text; `rules` are those over some columns, and the y
+    `columns` are the extents of the columns' text; `rulings` are those over some columns, and the y
     of those over all.
     """
-    partial = [r for r in rules if isinstance(r, Rule)]
-    for rule in partial:
-        _span_by_rule(lines, columns, rule, em)
+    partial = [r for r in rulings if isinstance(r, Ruling)]
+    for ruling in partial:
+        _span_by_ruling(lines, columns, ruling, em)
     for k in range(len(lines)):
         _span_by_centre(lines, k, columns, em)
-    headings = _joined_overlaps(_stacked(lines, rules, em))
+    headings = _joined_overlaps(_stacked(lines, rulings, em))
     rows = max((h.level + 1 for h in headings), default=0)
     places = []
     for h in headings:
@@ -68,7 +68,7 @@ def header_places(
 
 
 def _stacked(
-    lines: Sequence[Sequence[HeaderPiece]], rules: Sequence[Rule | float], em: float
+    lines: Sequence[Sequence[HeaderPiece]], rulings: Sequence[Ruling | float], em: float
 ) -> list[_Heading]:
     """The pieces on levels, each below those it shares a column with, or gone on with the nearest."""
     headings: list[_Heading] = []
@@ -79,7 +79,7 @@ def _stacked(
             near is not None
             and (near.first, near.last) == (p.first, p.last)
             and p.y0 - near.y1 < 1.2 * em
-            and not _parted(near, p, rules)
+            and not _parted(near, p, rulings)
         ):
             near.words += p.piece.words
             near.y1 = p.y1
@@ -89,37 +89,42 @@ def _stacked(
     return headings
 
 
-def _parted(above: _Heading, below: HeaderPiece, rules: Sequence[Rule | float]) -> bool:
+def _parted(above: _Heading, below: HeaderPiece, rulings: Sequence[Ruling | float]) -> bool:
     a, b = above.y1 - 0.35 * (above.y1 - above.y0), below.y0 + 0.35 * (below.y1 - below.y0)
     a, b = min(a, b), max(a, b)
     return any(
         a < r < b
         if isinstance(r, float)
         else a < r.y0 < b and min(r.x1, below.piece.x1) - max(r.x0, below.piece.x0) > 0
-        for r in rules
+        for r in rulings
     )
 
 
-def _span_by_rule(
-    lines: Sequence[Sequence[HeaderPiece]], columns: Sequence[tuple[float, float]], rule: Rule, em: float
+def _span_by_ruling(
+    lines: Sequence[Sequence[HeaderPiece]], columns: Sequence[tuple[float, float]], ruling: Ruling, em: float
 ) -> None:
-    """The heading right above a rule spans the columns that the rule does."""
-    over = [j for j, (a, b) in enumerate(columns) if rule.x0 - 0.5 * em < (a + b) / 2 < rule.x1 + 0.5 * em]
+    """The heading right above a ruling spans the columns that the ruling does."""
+    over = [
+        j for j, (a, b) in enumerate(columns) if ruling.x0 - 0.5 * em < (a + b) / 2 < ruling.x1 + 0.5 * em
+    ]
     if len(over) < 2:
         return
     above = [
         line
         for line in lines
-        if any(p.y1 < rule.y0 + 0.5 * em and rule.x0 < (p.piece.x0 + p.piece.x1) / 2 < rule.x1 for p in line)
+        if any(
+            p.y1 < ruling.y0 + 0.5 * em and ruling.x0 < (p.piece.x0 + p.piece.x1) / 2 < ruling.x1
+            for p in line
+        )
     ]
     if not above:
         return
-    held = [p for p in above[-1] if rule.x0 - em < (p.piece.x0 + p.piece.x1) / 2 < rule.x1 + em]
-    if len(held) == 1 and rule.y0 - held[0].y1 < 1.2 * em:
+    held = [p for p in above[-1] if ruling.x0 - em < (p.piece.x0 + p.piece.x1) / 2 < ruling.x1 + em]
+    if len(held) == 1 and ruling.y0 - held[0].y1 < 1.2 * em:
         y0 = held[0].y0
         held[0].first, held[0].last = over[0], over[-1]
         for line in reversed(above[:-1]):  # further lines of the same heading
-            more = [p for p in line if rule.x0 - em < (p.piece.x0 + p.piece.x1) / 2 < rule.x1 + em]
+            more = [p for p in line if ruling.x0 - em < (p.piece.x0 + p.piece.x1) / 2 < ruling.x1 + em]
             if len(more) != 1 or y0 - more[0].y1 > 0.6 * em:
                 break
             more[0].first, more[0].last = over[0], over[-1]
@@ -187,13 +192,13 @@ def _joined_overlaps(headings: list[_Heading]) -> list[_Heading]:
 
 
 def header_lines(lines: Sequence[Line], rows: Sequence[Sequence[Piece]], full: Sequence[float]) -> int:
-    """How many leading lines hold headings: those above a rule, above the values, or in bold, else one.
+    """How many leading lines hold headings: those above a ruling, above the values, or in bold, else one.
 
-    `rows` are the lines' pieces, `full` the y of the rules over all columns.
+    `rows` are the lines' pieces, `full` the y of the rulings over all columns.
     """
     labels = min(pieces[0].x0 for pieces in rows) + LABEL_INDENT * lines[0].em
     data = _data_lines(rows, labels)
-    count = _lines_above_rule(lines, data, full)
+    count = _lines_above_ruling(lines, data, full)
     if count is None:
         count = _lines_above_values(lines, rows, data, labels)
     return _bold_lines(rows) if count is None else count
@@ -207,8 +212,8 @@ def _data_lines(rows: Sequence[Sequence[Piece]], labels: float) -> list[int]:
     return data[labelled.index(True) :] if sum(labelled) * 3 > len(data) * 2 else data
 
 
-def _lines_above_rule(lines: Sequence[Line], data: Sequence[int], full: Sequence[float]) -> int | None:
-    """Up to the first rule, or one of the next two where no values stand between; None where it lies
+def _lines_above_ruling(lines: Sequence[Line], data: Sequence[int], full: Sequence[float]) -> int | None:
+    """Up to the first ruling, or one of the next two where no values stand between; None where it lies
     too low, or values stand above it."""
     middles = [line.middle for line in lines]
     ends = [bisect_left(middles, y) for y in sorted(full) if middles[0] < y < middles[-1]]
@@ -219,7 +224,7 @@ def _lines_above_rule(lines: Sequence[Line], data: Sequence[int], full: Sequence
     values_above = sum(k < end for k in data)
     if values_above > 1 and values_above * 3 > end:
         return None
-    if len(ends) > MOST_RULES or not data:
+    if len(ends) > MOST_RULINGS or not data:
         return end
     for later in ends[1:3]:
         parts_values = any(end <= k < later for k in data) or not any(k >= later for k in data)

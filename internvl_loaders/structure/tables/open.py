@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
-from internvl_loaders.content import Rect, Rule
+from internvl_loaders.content import Rect, Ruling
 from internvl_loaders.structure.tables.columns import Columns, by_width, columns_of
 from internvl_loaders.structure.tables.grid import Grid, Place, compact, header_rows
 from internvl_loaders.structure.tables.gutters import gutters_of
@@ -17,7 +17,7 @@ from internvl_loaders.structure.tables.words import Line, Piece, Word, is_value,
 
 
 def open_grid(
-    words: Sequence[Word], rect: Rect, across: Sequence[Rule], walls: Sequence[float] = ()
+    words: Sequence[Word], rect: Rect, across: Sequence[Ruling], walls: Sequence[float] = ()
 ) -> Grid | None:
     """The words of a region as a grid; None where they form no two columns."""
     lines = lines_of(words)
@@ -64,7 +64,7 @@ def _body_places(
     full: Sequence[float],
     top: int,
 ) -> list[Place]:
-    """The cells below the headings, the first row being row `top`; `full` are the y of rules over all."""
+    """The cells below the headings, the first row being row `top`; `full` are the y of rulings over all."""
     cells = [_body_cells(row, columns) for row in pieces]
     words = [{first: words for first, _, words in row} for row in cells]
     middles = [line.middle for line in lines]
@@ -82,7 +82,7 @@ def _body_places(
 
 
 def _framed(lines: Sequence[Line], head: int, full: Sequence[float]) -> bool:
-    """Whether rules stand above the headings, below them, and below the last line."""
+    """Whether rulings stand above the headings, below them, and below the last line."""
     return 0 < head < len(lines) and all(
         any(a < y < b for y in full)
         for a, b in (

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
-from internvl_loaders.content import Rule
+from internvl_loaders.content import Ruling
 from internvl_loaders.structure.tables.columns import Columns, line_pieces
 from internvl_loaders.structure.tables.words import Line, Piece, is_value
 
 
-def cell_pieces(lines: Sequence[Line], columns: Columns, partial: Sequence[Rule]) -> list[list[Piece]]:
-    """Each line's pieces, cut where they hold several cells; `partial` are the rules over some columns."""
+def cell_pieces(lines: Sequence[Line], columns: Columns, partial: Sequence[Ruling]) -> list[list[Piece]]:
+    """Each line's pieces, cut where they hold several cells; `partial` are the rulings over some columns."""
     pieces = [line_pieces(line, columns) for line in lines]
     values = next((i for i, row in enumerate(pieces) if any(is_value(p.text) for p in row)), 0)
     return [
@@ -21,7 +21,9 @@ def cell_pieces(lines: Sequence[Line], columns: Columns, partial: Sequence[Rule]
     ]
 
 
-def _cells(piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule], heading: bool) -> list[Piece]:
+def _cells(
+    piece: Piece, columns: Columns, line: Line, partial: Sequence[Ruling], heading: bool
+) -> list[Piece]:
     """The piece cut between two columns where its parts stand with their columns' text; that of a
     `heading`, right above the values, may reach far over the gutter."""
     first, last = columns.spread(piece.x0, piece.x1)
@@ -44,13 +46,13 @@ def _cells(piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule], 
     return [piece]
 
 
-def _is_underlined(piece: Piece, columns: Columns, line: Line, partial: Sequence[Rule]) -> bool:
-    """A rule right below shows that a heading spans the columns that the rule does."""
+def _is_underlined(piece: Piece, columns: Columns, line: Line, partial: Sequence[Ruling]) -> bool:
+    """A ruling right below shows that a heading spans the columns that the ruling does."""
     return any(
-        rule.x0 - columns.em < piece.x0
-        and piece.x1 < rule.x1 + columns.em
-        and 0 <= rule.y0 - line.middle < 1.6 * columns.em
-        for rule in partial
+        ruling.x0 - columns.em < piece.x0
+        and piece.x1 < ruling.x1 + columns.em
+        and 0 <= ruling.y0 - line.middle < 1.6 * columns.em
+        for ruling in partial
     )
 
 

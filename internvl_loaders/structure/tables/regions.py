@@ -1,4 +1,4 @@
-"""Where tables without drawn cells may be: between rules of equal width, and in runs of aligned lines."""
+"""Where tables without drawn cells may be: between rulings of equal width, and in runs of aligned lines."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from internvl_loaders.content import Rect, Rule
+from internvl_loaders.content import Rect, Ruling
 from internvl_loaders.structure.tables.breaks import foreign, parts_of
 from internvl_loaders.structure.tables.prose import without_prose
 from internvl_loaders.structure.tables.runs import CAPTION, headings_start, run_end
 from internvl_loaders.structure.tables.words import Row, Word, bounds, is_data, is_value, rows_of
 
 MAX_STACKS = 40
-"""Groups of equally wide rules looked at on one page."""
+"""Groups of equally wide rulings looked at on one page."""
 
 
 @dataclass(slots=True)
 class Region:
-    """Words that may be a table, and the rules across it."""
+    """Words that may be a table, and the rulings across it."""
 
     rect: Rect
     words: list[Word]
-    across: list[Rule]
+    across: list[Ruling]
     whole: bool = True
     """Nothing was cut off."""
 
 
-def stacked_regions(words: Sequence[Word], across: Sequence[Rule]) -> list[Region]:
-    """What stands between rules of about equal left and right ends, as far as it looks like rows."""
+def stacked_regions(words: Sequence[Word], across: Sequence[Ruling]) -> list[Region]:
+    """What stands between rulings of about equal left and right ends, as far as it looks like rows."""
     if not words:
         return []
     em = sorted(w.em for w in words)[len(words) // 2]
@@ -50,21 +50,21 @@ def stacked_regions(words: Sequence[Word], across: Sequence[Rule]) -> list[Regio
     return regions
 
 
-def _stacks(rules: Sequence[Rule], em: float) -> list[list[Rule]]:
-    stacks: list[list[Rule]] = []
-    for rule in sorted(rules, key=lambda r: r.y0):
+def _stacks(rulings: Sequence[Ruling], em: float) -> list[list[Ruling]]:
+    stacks: list[list[Ruling]] = []
+    for ruling in sorted(rulings, key=lambda r: r.y0):
         for stack in stacks:
-            slack = max(0.8 * em, 0.03 * (rule.x1 - rule.x0))
-            if abs(stack[-1].x0 - rule.x0) < slack and abs(stack[-1].x1 - rule.x1) < slack:
-                stack.append(rule)
+            slack = max(0.8 * em, 0.03 * (ruling.x1 - ruling.x0))
+            if abs(stack[-1].x0 - ruling.x0) < slack and abs(stack[-1].x1 - ruling.x1) < slack:
+                stack.append(ruling)
                 break
         else:
-            stacks.append([rule])
+            stacks.append([ruling])
     return sorted((s for s in stacks if len(s) > 1), key=len, reverse=True)[:MAX_STACKS]
 
 
-def _between(run: Sequence[Rule], words: Sequence[Word], across: Sequence[Rule]) -> list[Region]:
-    """The regions between the first and the last rule of a run, with what goes on above and below."""
+def _between(run: Sequence[Ruling], words: Sequence[Word], across: Sequence[Ruling]) -> list[Region]:
+    """The regions between the first and the last ruling of a run, with what goes on above and below."""
     if len(run) < 2:
         return []
     rect = Rect(min(r.x0 for r in run), run[0].y0, max(r.x1 for r in run), run[-1].y0)
@@ -85,27 +85,27 @@ def _between(run: Sequence[Rule], words: Sequence[Word], across: Sequence[Rule])
     return _regions(near[first:last], across, rect)
 
 
-def _has_headings(row: Row, below: Sequence[Row], rule: float) -> bool:
-    """Whether the row on the rule has the headings of the rows of values below it, the first of which
+def _has_headings(row: Row, below: Sequence[Row], ruling: float) -> bool:
+    """Whether the row on the ruling has the headings of the rows of values below it, the first of which
     may follow a line of text."""
     lead = next((r for r in below[:2] if len(r.pieces) > 1), None)
     if lead is None or not is_data(lead) or not 2 < len(row.pieces) == len(lead.pieces):
         return False
     words = not any(is_value(p.text) for p in row.pieces)
-    return words and rule - row.line.y1 < row.line.em and not foreign(row, [lead], row.line.em)
+    return words and ruling - row.line.y1 < row.line.em and not foreign(row, [lead], row.line.em)
 
 
-def _regions(rows: Sequence[Row], across: Sequence[Rule], ruled: Rect | None = None) -> list[Region]:
-    """The rows, parted where something else begins; `ruled` is what the rules around them enclose."""
+def _regions(rows: Sequence[Row], across: Sequence[Ruling], ruled: Rect | None = None) -> list[Region]:
+    """The rows, parted where something else begins; `ruled` is what the rulings around them enclose."""
     inside = [w for row in rows for w in row.words]
-    near = rules_in(across, _around(bounds(inside), ruled, rows[0].line.em))
+    near = rulings_in(across, _around(bounds(inside), ruled, rows[0].line.em))
     parts = parts_of(rows, near)
     regions = []
     for part in parts:
         words = [w for row in rows[part.first : part.last] for w in row.words]
         whole = part == parts[0] and part.first == 0 and part.last == len(rows)
         rect = _around(bounds(words), ruled if whole else None, rows[part.first].line.em)
-        regions.append(Region(rect, words, rules_in(near, rect), whole))
+        regions.append(Region(rect, words, rulings_in(near, rect), whole))
     return regions
 
 
@@ -115,7 +115,7 @@ def _around(rect: Rect, ruled: Rect | None, em: float) -> Rect:
     return Rect(ruled.x0, min(ruled.y0, rect.y0), ruled.x1, max(ruled.y1, rect.y1))
 
 
-def rules_in(across: Sequence[Rule], rect: Rect) -> list[Rule]:
+def rulings_in(across: Sequence[Ruling], rect: Rect) -> list[Ruling]:
     return [
         r
         for r in across
@@ -132,7 +132,7 @@ def _inside(words: Sequence[Word], rect: Rect) -> list[Word]:
 
 
 def _tabular(words: Sequence[Word], width: float) -> bool:
-    """Whether the lines between two rules may be rows of a table rather than running text."""
+    """Whether the lines between two rulings may be rows of a table rather than running text."""
     rows = rows_of(words)
     if any(CAPTION.match(row.text) for row in rows):
         return False
@@ -146,7 +146,7 @@ def _tabular(words: Sequence[Word], width: float) -> bool:
     return running * 2 < len(rows)
 
 
-def run_regions(words: Sequence[Word], across: Sequence[Rule]) -> list[Region]:
+def run_regions(words: Sequence[Word], across: Sequence[Ruling]) -> list[Region]:
     """Runs of lines with pieces one above the other, with the headings above them."""
     kept = without_prose(words)
     rows = rows_of(kept)

@@ -16,7 +16,7 @@ _OPEN_END = ("-", "‐", ",", ";", "(", "/", "&", "–", ":")
 def row_groups(
     lines: Sequence[Line], cells: Sequence[Cells], ruled: set[int], limits: Sequence[float]
 ) -> list[tuple[int, int]]:
-    """First and last line of every row; in `ruled` are the lines that a rule parts from the next.
+    """First and last line of every row; in `ruled` are the lines that a ruling parts from the next.
 
     `limits` are the x that the text of each column may not pass.
     """

@@ -1,4 +1,4 @@
-"""Tables whose cells are drawn: a lattice of rules, its missing walls making spanning cells."""
+"""Tables whose cells are drawn: a lattice of rulings, its missing walls making spanning cells."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from internvl_loaders.structure.tables.grid import Grid, Place, compact, header_
 from internvl_loaders.structure.tables.gutters import gutters_of
 from internvl_loaders.structure.tables.open import open_grid
 from internvl_loaders.structure.tables.rows import row_groups
-from internvl_loaders.structure.tables.rules import Axis, Lattice
+from internvl_loaders.structure.tables.rulings import Axis, Lattice
 from internvl_loaders.structure.tables.words import Line, Word, is_value, lines_of
 
 MAX_SLOTS = 20_000
 FEW_RULED_ROWS = 3
-"""Rows with text up to which rules part headings, body and sums, and not the rows of the body."""
+"""Rows with text up to which rulings part headings, body and sums, and not the rows of the body."""
 
 
 def lattice_grid(lattice: Lattice, words: Sequence[Word]) -> Grid | None:
-    """The lattice's cells with their words; a mere frame is laid out as if it had no rules."""
+    """The lattice's cells with their words; a mere frame is laid out as if it had no rulings."""
     rect = lattice.rect
     inside = [
         w
@@ -70,7 +70,7 @@ def _filled_places(xs: Axis, ys: Axis, words: Sequence[Word]) -> tuple[list[Plac
 
 
 def _drop_thin(axis: Axis, at: Sequence[float], least: float) -> None:
-    """Takes out intervals without words that are too thin for a cell: double rules, mostly."""
+    """Takes out intervals without words that are too thin for a cell: double rulings, mostly."""
     ordered = sorted(at)
     for i in range(len(axis) - 1, -1, -1):
         a, b = axis.at[i], axis.at[i + 1]
@@ -81,7 +81,7 @@ def _drop_thin(axis: Axis, at: Sequence[float], least: float) -> None:
 
 
 def _rows_unruled(xs: Axis, ys: Axis, words: Sequence[Word]) -> bool:
-    """Whether rules part columns, and headings from data, but not the rows of the data."""
+    """Whether rulings part columns, and headings from data, but not the rows of the data."""
     if len(ys) > 5:
         return False
     slots: dict[tuple[int, int], list[Word]] = {}

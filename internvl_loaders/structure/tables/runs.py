@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from internvl_loaders.content import Rule
+from internvl_loaders.content import Ruling
 from internvl_loaders.structure.tables.breaks import foreign, widest_gap
 from internvl_loaders.structure.tables.words import Piece, Row, is_data, is_value
 
@@ -20,7 +20,7 @@ NOTE = re.compile(
 )
 
 FAR, FAR_RULED = 2.8, 2.0
-"""Ems between two rows of a table at most; the second with the rules in the gap counted as rows."""
+"""Ems between two rows of a table at most; the second with the rulings in the gap counted as rows."""
 LEAST_TYPE, MOST_TYPE = 0.55, 1.8
 """Font sizes of a run, in those of its first row."""
 MOST_LONE = 3
@@ -41,7 +41,7 @@ class Run:
         self.lone = 0
         """Lines of one piece since the last row."""
 
-    def goes_on(self, above: Row, row: Row, across: Sequence[Rule]) -> bool:
+    def goes_on(self, above: Row, row: Row, across: Sequence[Ruling]) -> bool:
         """Takes the next row in, unless it stands apart or belongs to something else."""
         em = min(row.line.em, above.line.em)
         gap = row.line.y0 - above.line.y1
@@ -91,7 +91,7 @@ class Run:
         )
 
 
-def run_end(rows: Sequence[Row], start: int, across: Sequence[Rule]) -> int:
+def run_end(rows: Sequence[Row], start: int, across: Sequence[Ruling]) -> int:
     """The end of the run of rows that share columns with the row at `start`."""
     run = Run(rows[start])
     end = at = start + 1
@@ -118,24 +118,24 @@ def _columns_with(
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """A run below its headings: its first row and its em, its sides, the y of rules of about its width."""
+    """A run below its headings: its first row and its em, its sides, the y of rulings of about its width."""
 
     first: Row
     em: float
     x0: float
     x1: float
-    rules: Sequence[float]
+    rulings: Sequence[float]
 
 
-def headings_start(rows: Sequence[Row], start: int, end: int, across: Sequence[Rule], least: int) -> int:
+def headings_start(rows: Sequence[Row], start: int, end: int, across: Sequence[Ruling], least: int) -> int:
     """Where the headings above the run begin, not above row `least`."""
     x0 = min(r.line.x0 for r in rows[start:end])
     x1 = max(r.line.x1 for r in rows[start:end])
     width = x1 - x0
-    rules = [
+    rulings = [
         r.y0 for r in across if min(r.x1, x1) - max(r.x0, x0) > 0.7 * width and r.x1 - r.x0 < 1.5 * width
     ]
-    body = _Body(rows[start], rows[start].line.em, x0, x1, rules)
+    body = _Body(rows[start], rows[start].line.em, x0, x1, rulings)
     i = start
     while i > least and start - i < MOST_HEADINGS:
         if any(rule(rows[i - 1], rows[i], body) for rule in _NO_HEADINGS):
@@ -157,24 +157,26 @@ def _sticks_out(row: Row, below: Row, body: _Body) -> bool:
 
 
 def _is_above_upper_edge(row: Row, below: Row, body: _Body) -> bool:
-    """A rule below it with nothing ruled above it is the table's upper edge."""
-    if not any(row.line.middle < y < below.line.middle for y in body.rules):
+    """A ruling below it with nothing ruled above it is the table's upper edge."""
+    if not any(row.line.middle < y < below.line.middle for y in body.rulings):
         return False
-    return not any(y < row.line.middle and row.line.y0 - y < 8 * body.em for y in body.rules)
+    return not any(y < row.line.middle and row.line.y0 - y < 8 * body.em for y in body.rulings)
 
 
 def _is_text(row: Row, below: Row, body: _Body) -> bool:
-    """One piece that begins over the labels or is wide, and not between two rules."""
-    if len(row.pieces) > 1 or _is_between_rules(row, body):
+    """One piece that begins over the labels or is wide, and not between two rulings."""
+    if len(row.pieces) > 1 or _is_between_rulings(row, body):
         return False
     piece = row.pieces[0]
     return piece.x0 < body.x0 + 2 * body.em or piece.x1 - piece.x0 > 0.6 * (body.x1 - body.x0)
 
 
-def _is_between_rules(row: Row, body: _Body) -> bool:
+def _is_between_rulings(row: Row, body: _Body) -> bool:
     """The lower one right below the first row at most."""
     low = body.first.line.y1 + 3 * body.em
-    return any(y < row.line.middle for y in body.rules) and any(row.line.middle < y < low for y in body.rules)
+    return any(y < row.line.middle for y in body.rulings) and any(
+        row.line.middle < y < low for y in body.rulings
+    )
 
 
 _NO_HEADINGS: tuple[Callable[[Row, Row, _Body], bool], ...] = (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from internvl_loaders.content import Rule
+    from internvl_loaders.content import Ruling
 
     Array = NDArray[Any]
 
@@ -27,7 +27,7 @@ _CONFIDENCE = 0.9
 _TEXT = re.compile(r"[^\W_]{1,3}")
 
 
-def candidates(image: Array, boxes: Array, rules: Sequence[Rule]) -> Array:
+def candidates(image: Array, boxes: Array, rulings: Sequence[Ruling]) -> Array:
     """Quads (n, 4, 2) around ink of a character's size that no box (m, 4) covers but one stands beside.
 
     The image is straightened; all in its pixels.
@@ -42,7 +42,7 @@ def candidates(image: Array, boxes: Array, rules: Sequence[Rule]) -> Array:
     for x0, y0, x1, y1 in boxes.astype(int):
         ink[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = 0
     around = max(int(0.15 * usual), 2)
-    for x0, y0, x1, y1 in (tuple(map(int, rule)) for rule in rules):
+    for x0, y0, x1, y1 in (tuple(map(int, ruling)) for ruling in rulings):
         ink[max(y0 - around, 0) : y1 + around + 1, max(x0 - around, 0) : x1 + around + 1] = 0
     joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((3, max(int(0.2 * usual), 3)), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)

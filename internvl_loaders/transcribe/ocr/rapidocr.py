@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
-from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.structure.script import is_cjk
 from internvl_loaders.transcribe import Reading
 from internvl_loaders.transcribe.ocr import lone
@@ -24,7 +24,7 @@ from internvl_loaders.transcribe.ocr.orientation import (
     turn,
 )
 from internvl_loaders.transcribe.ocr.ppocr import PPOCR, Line, cut_out
-from internvl_loaders.transcribe.ocr.ruling import find_figures, find_rules
+from internvl_loaders.transcribe.ocr.ruling import find_figures, find_rulings
 from internvl_loaders.transcribe.ocr.words import words
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class RapidOCRTranscriber:
         self._networks = PPOCR(threads)
 
     def read(self, image: PIL.Image.Image, dpi: float) -> Reading:
-        """The page's text, rules and pictures in points; `image` is left as it is."""
+        """The page's text, rulings and pictures in points; `image` is left as it is."""
         cv2.setNumThreads(self.threads)
         clock = _Clock()
         page = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
@@ -88,10 +88,10 @@ class RapidOCRTranscriber:
         ]
         with clock("rules"):
             boxes = _boxes(seen)
-            rules = find_rules(page, boxes, _line_height(seen) or dpi / 6)
+            rulings = find_rulings(page, boxes, _line_height(seen) or dpi / 6)
             figures = find_figures(page, boxes)
         with clock("recognise"):
-            seen += self._lone_characters(page, boxes, rules)
+            seen += self._lone_characters(page, boxes, rulings)
         points = 72 / dpi
         seen.sort(key=lambda s: (s.quad[:, 1].min(), s.quad[:, 0].min()))
         return Reading(
@@ -99,7 +99,7 @@ class RapidOCRTranscriber:
                 width=page.shape[1] * points,
                 height=page.shape[0] * points,
                 spans=[span for number, s in enumerate(seen) for span in _spans(s, number, points, scale)],
-                rules=[Rule(*(v * points for v in rule)) for rule in rules],
+                rulings=[Ruling(*(v * points for v in ruling)) for ruling in rulings],
                 figures=[Rect(*(v * points for v in figure)) for figure in figures],
             ),
             rotation=rotation,
@@ -116,9 +116,9 @@ class RapidOCRTranscriber:
         rotation, _ = find_rotation(page, self._detect(page)[0], self._networks.recognise)
         return _image(turn(page, rotation), image, rotation, 0.0), rotation
 
-    def _lone_characters(self, page: Array, boxes: Array, rules: Sequence[Rule]) -> list[_Seen]:
+    def _lone_characters(self, page: Array, boxes: Array, rulings: Sequence[Ruling]) -> list[_Seen]:
         found = []
-        for quad in lone.candidates(page, boxes, rules):
+        for quad in lone.candidates(page, boxes, rulings):
             crop = cut_out(page, quad, turned=False)
             line = self._networks.recognise(crop)
             if lone.believable(line):

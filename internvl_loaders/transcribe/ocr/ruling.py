@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from internvl_loaders.content import Rect, Rule
+from internvl_loaders.content import Rect, Ruling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,7 @@ _FIGURE_SHARE, _FIGURE_FILL, _FIGURE_TEXT = 0.01, 0.55, 0.25
 """Least share of the page, least filling of its own box, most share under text."""
 
 
-def find_rules(image: Array, boxes: Array, line_height: float) -> list[Rule]:
+def find_rulings(image: Array, boxes: Array, line_height: float) -> list[Ruling]:
     """Thin straight lines across or down the page, longer than the strokes of its text."""
     gray, scale = _within(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), _LONGEST_SIDE)
     height = max(line_height * scale, 8.0)
@@ -52,11 +52,11 @@ def find_rules(image: Array, boxes: Array, line_height: float) -> list[Rule]:
     contrast = max(_CONTRAST, 3 * noise)
     dark = cv2.adaptiveThreshold(gray, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, contrast)
     across = [
-        Rule(x0 / scale, y / scale, x1 / scale, y / scale)
+        Ruling(x0 / scale, y / scale, x1 / scale, y / scale)
         for x0, y, x1 in _without_hatching(_runs(dark, height), height)
     ]
     down = [
-        Rule(x / scale, y0 / scale, x / scale, y1 / scale)
+        Ruling(x / scale, y0 / scale, x / scale, y1 / scale)
         for y0, x, y1 in _without_hatching(_runs(np.ascontiguousarray(dark.T), height), height)
     ]
     return across + down

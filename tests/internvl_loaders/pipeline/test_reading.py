@@ -9,7 +9,7 @@ from itertools import product
 import PIL.Image
 import pytest
 
-from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline import reading
 from internvl_loaders.pipeline.reading import OpenDocument
@@ -27,11 +27,11 @@ def page(top: float = 72.0) -> Content:
 
 
 def impossible() -> Content:
-    """Words, rules and pictures at every pair of odd numbers, on a page without a width."""
+    """Words, rulings and pictures at every pair of odd numbers, on a page without a width."""
     pairs = list(product(ODD, ODD))
     words = [Span(WORDS[n % len(WORDS)], x, y, x, y, 9) for n, (x, y) in enumerate(pairs)]
     return Content(
-        math.nan, 842, words, [Rule(x, y, x, y) for x, y in pairs], [Rect(*p, *p) for p in pairs], 25
+        math.nan, 842, words, [Ruling(x, y, x, y) for x, y in pairs], [Rect(*p, *p) for p in pairs], 25
     )
 
 

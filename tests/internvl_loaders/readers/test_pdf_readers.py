@@ -70,7 +70,7 @@ def test_words_lines_and_styles(reader: Any) -> None:
         (270, (600, 400), (89, 329, 104, 350), False),
     ],
 )
-def test_rotation_turns_words_rules_and_images(
+def test_rotation_turns_words_rulings_and_images(
     reader: Any, rotate: int, size: tuple[int, int], place: tuple[int, ...], upright: bool
 ) -> None:
     drawn = PARAGRAPH + " 50 480 m 250 480 l S q 100 0 0 50 50 400 cm /Opaque Do Q"
@@ -78,7 +78,7 @@ def test_rotation_turns_words_rules_and_images(
     assert (found.width, found.height) == size
     assert near(word(found, "The").rect, place)
     assert word(found, "The").upright is upright
-    rule = {
+    ruling = {
         0: (50, 120, 250, 120),
         90: (480, 50, 480, 250),
         180: (150, 480, 350, 480),
@@ -90,7 +90,7 @@ def test_rotation_turns_words_rules_and_images(
         180: (250, 400, 350, 450),
         270: (150, 250, 200, 350),
     }
-    assert [near(r, rule[rotate], 1) for r in found.rules] == [True]
+    assert [near(r, ruling[rotate], 1) for r in found.rulings] == [True]
     assert [near(f, figure[rotate], 1) for f in found.figures] == [True]
 
 
@@ -105,22 +105,22 @@ def test_odd_boxes(reader: Any) -> None:
     assert near(word(found, "inside").rect, (20, 469, 53, 484))
 
 
-def test_rules_from_lines_rectangles_and_grids(reader: Any) -> None:
+def test_rulings_from_lines_rectangles_and_grids(reader: Any) -> None:
     drawn = (
         "50 500 m 250 500 l S "  # a line
         "50 450 200 1.5 re f "  # a line drawn as a filled rectangle
         "50 300 200 100 re S "  # four edges
-        "60 200 80 60 re f "  # a shaded area is no rule
+        "60 200 80 60 re f "  # a shaded area is no ruling
         "300 100 m 350 180 l S "  # nor is an oblique line
         + " ".join(f"{50 + 5 * i} 50 m {53 + 5 * i} 50 l S" for i in range(20))  # dashes
     )
-    rules = content(reader, page_pdf(drawn)).rules
+    rulings = content(reader, page_pdf(drawn)).rulings
     wanted = [
         *((50, 100, 250, 100), (50, 149.25, 250, 149.25), (50, 200, 250, 200), (50, 300, 250, 300)),
         *((50, 550, 148, 550), (50, 200, 50, 300), (250, 200, 250, 300)),
     ]
-    assert len(rules) == len(wanted)
-    assert all(any(near(rule, w, 1) for rule in rules) for w in wanted)
+    assert len(rulings) == len(wanted)
+    assert all(any(near(ruling, w, 1) for ruling in rulings) for w in wanted)
 
 
 def test_a_grid_in_a_form(reader: Any) -> None:
@@ -133,7 +133,7 @@ def test_a_grid_in_a_form(reader: Any) -> None:
         reader,
         page_pdf("q 2 0 0 1 50 100 cm /Form Do Q", objects=(form,)).replace(b"/Clear 6 0 R", b"/Form 20 0 R"),
     )
-    assert sorted((round(r.x0), round(r.y0), round(r.x1)) for r in found.rules) == [
+    assert sorted((round(r.x0), round(r.y0), round(r.x1)) for r in found.rulings) == [
         (50, 450, 250),
         (50, 500, 250),
     ]
@@ -247,11 +247,11 @@ def test_a_huge_page_is_drawn_small(reader: Any) -> None:
 
 def test_an_empty_page(reader: Any) -> None:
     found = content(reader, page_pdf(""))
-    assert (found.spans, found.rules, found.figures, found.drawings) == ([], [], [], 0)
+    assert (found.spans, found.rulings, found.figures, found.drawings) == ([], [], [], 0)
 
 
-def test_many_drawings_have_no_rules(reader: Any) -> None:
+def test_many_drawings_have_no_rulings(reader: Any) -> None:
     drawn = " ".join(f"{i % 300} {i // 300} m {i % 300 + 9} {i // 300} l S" for i in range(10_050))
     found = content(reader, page_pdf(drawn))
-    assert found.rules == []
+    assert found.rulings == []
     assert found.drawings > 10_000

@@ -31,8 +31,8 @@ def test_turns(module: str, turn: int) -> None:
     assert all(s.upright for s in content.spans)
     words = " ".join(s.text for s in sorted(content.spans, key=lambda s: (round(s.y0), s.x0)))
     assert words == "A table set sideways on its page of the report"
-    (rule,) = content.rules
-    assert rule.y0 == rule.y1 == pytest.approx(min(s.y1 for s in content.spans) + 57, abs=4)
+    (ruling,) = content.rulings
+    assert ruling.y0 == ruling.y1 == pytest.approx(min(s.y1 for s in content.spans) + 57, abs=4)
 
 
 def test_what_is_left_alone() -> None:

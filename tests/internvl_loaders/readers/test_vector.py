@@ -1,41 +1,44 @@
-"""Rules and figures from what a page draws."""
+"""Rulings and figures from what a page draws."""
 
 from __future__ import annotations
 
-from internvl_loaders.content import Rect, Rule, Span
+from internvl_loaders.content import Rect, Ruling, Span
 from internvl_loaders.readers.cover import hide_covered
 from internvl_loaders.readers.vector import Drawings, figures_of
 
 
-def rules(*lines: tuple[float, float, float, float]) -> list[Rule]:
+def rulings(*lines: tuple[float, float, float, float]) -> list[Ruling]:
     drawings = Drawings(500, 700)
     for line in lines:
         drawings.line(*line)
-    return drawings.rules()
+    return drawings.rulings()
 
 
-def test_touching_pieces_are_one_rule_and_gaps_between_columns_stay() -> None:
-    assert rules((10, 50, 100, 50), (100.4, 50.3, 200, 50.3)) == [Rule(10, 50.3, 200, 50.3)]
-    assert rules((10, 50, 100, 50), (105, 50, 200, 50)) == [Rule(10, 50, 100, 50), Rule(105, 50, 200, 50)]
-    assert rules((200, 10, 200, 90), (200, 10, 200, 90)) == [Rule(200, 10, 200, 90)]
+def test_touching_pieces_are_one_ruling_and_gaps_between_columns_stay() -> None:
+    assert rulings((10, 50, 100, 50), (100.4, 50.3, 200, 50.3)) == [Ruling(10, 50.3, 200, 50.3)]
+    assert rulings((10, 50, 100, 50), (105, 50, 200, 50)) == [
+        Ruling(10, 50, 100, 50),
+        Ruling(105, 50, 200, 50),
+    ]
+    assert rulings((200, 10, 200, 90), (200, 10, 200, 90)) == [Ruling(200, 10, 200, 90)]
 
 
-def test_dashes_are_one_rule() -> None:
-    assert rules(*((x, 50, x + 3, 50) for x in range(10, 60, 5))) == [Rule(10, 50, 58, 50)]
+def test_dashes_are_one_ruling() -> None:
+    assert rulings(*((x, 50, x + 3, 50) for x in range(10, 60, 5))) == [Ruling(10, 50, 58, 50)]
 
 
 def test_neither_ticks_nor_oblique_lines_nor_what_is_off_the_page() -> None:
-    assert rules((10, 50, 12, 50), (10, 10, 90, 90), (10, 900, 90, 900), (-90, 50, -10, 50)) == []
-    assert rules((-90, 50, 600, 50)) == [Rule(0, 50, 500, 50)]
+    assert rulings((10, 50, 12, 50), (10, 10, 90, 90), (10, 900, 90, 900), (-90, 50, -10, 50)) == []
+    assert rulings((-90, 50, 600, 50)) == [Ruling(0, 50, 500, 50)]
 
 
 def test_rectangles() -> None:
     drawings = Drawings(500, 700)
     drawings.box(100, 52, 10, 50, stroked=False)  # thin, corners the other way round
     drawings.box(10, 100, 90, 200, stroked=False)  # a shade
-    assert drawings.rules() == [Rule(10, 51, 100, 51)]
+    assert drawings.rulings() == [Ruling(10, 51, 100, 51)]
     drawings.box(10, 100, 90, 200, stroked=True)
-    assert len(drawings.rules()) == 5
+    assert len(drawings.rulings()) == 5
 
 
 def test_strips_and_tiles_are_one_figure() -> None:

@@ -6,13 +6,13 @@ from itertools import product
 
 import pytest
 
-from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.structure import structure
 from internvl_loaders.structure.sane import sane
 
 NAN, INF = math.nan, math.inf
 SPAN = Span("word", 72, 72, 100, 84, 12)
-SOUND = Content(595, 842, [SPAN], [Rule(72, 90, 300, 90)], [Rect(72, 100, 200, 300)], 1)
+SOUND = Content(595, 842, [SPAN], [Ruling(72, 90, 300, 90)], [Rect(72, 100, 200, 300)], 1)
 
 
 def test_a_sound_page_comes_back_as_it_is() -> None:
@@ -31,8 +31,10 @@ def test_numbers_become_finite_and_ordered(name: str, number: float) -> None:
 
 
 def test_what_is_nowhere_is_left_out() -> None:
-    page = sane(replace(SOUND, rules=[Rule(NAN, 1, 2, 1), Rule(9, 5, -INF, 5)], figures=[Rect(0, NAN, 1, 1)]))
-    assert page.rules == [Rule(-16_840, 5, 9, 5)]
+    page = sane(
+        replace(SOUND, rulings=[Ruling(NAN, 1, 2, 1), Ruling(9, 5, -INF, 5)], figures=[Rect(0, NAN, 1, 1)])
+    )
+    assert page.rulings == [Ruling(-16_840, 5, 9, 5)]
     assert page.figures == []
 
 
@@ -56,8 +58,8 @@ def test_words_without_extent_are_still_read(size: float, upright: bool) -> None
 def test_impossible_numbers_side_by_side() -> None:
     odd = [0.0, NAN, INF, -1e308, 300.0]
     spans = [Span("w", x, y, x, y, 9) for x, y in product(odd, odd)]
-    rules = [Rule(x, y, x, y) for x, y in product(odd, odd)]
+    rulings = [Ruling(x, y, x, y) for x, y in product(odd, odd)]
     figures = [Rect(x, y, x, y) for x, y in product(odd, odd)]
-    page = sane(Content(NAN, 842, spans, rules, figures, len(rules)))
+    page = sane(Content(NAN, 842, spans, rulings, figures, len(rulings)))
     blocks = structure(page, neighbours=[page], words=True)
     assert sum(len(block.words) for block in blocks) == len(spans)

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from internvl_loaders.content import Content, Rect, Rule, Span
+from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.structure import page, structure
 
 LOOSE = set("-\u2010\u00ad")
@@ -62,8 +62,8 @@ def contents(draw):
     rects = st.lists(
         st.builds(lambda x, y: Rect(x, y, x + 150, y + 90), coordinates, coordinates), max_size=3
     )
-    rules = st.lists(st.builds(lambda x, y: Rule(x, y, x + 200, y), coordinates, coordinates), max_size=3)
-    return Content(600, 600, spans, draw(rules), draw(rects))
+    rulings = st.lists(st.builds(lambda x, y: Ruling(x, y, x + 200, y), coordinates, coordinates), max_size=3)
+    return Content(600, 600, spans, draw(rulings), draw(rects))
 
 
 def characters(text):

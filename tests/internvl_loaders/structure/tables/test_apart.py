@@ -44,7 +44,7 @@ def invoice() -> Sheet:
     return page
 
 
-def test_an_invoice_between_two_rules_is_its_tables_only():
+def test_an_invoice_between_two_rulings_is_its_tables_only():
     page = invoice()
     assert grids(page) == [ORDER, ITEMS, TAX]
 
@@ -70,8 +70,8 @@ def test_successive_tables_of_a_receipt_stay_apart():
     assert tax == [["Tax Summary", "Amount", "Tax"], ["SR 6%", "7.74", "0.46"]]
 
 
-@pytest.mark.parametrize("rules", [False, True])
-def test_blocks_of_addresses_and_bank_details_are_text(rules: bool):
+@pytest.mark.parametrize("rulings", [False, True])
+def test_blocks_of_addresses_and_bank_details_are_text(rulings: bool):
     page = Sheet()
     blocks = [
         ["Timber House Ltd", "Bridge Street 12", "4000 Basel", "Tel. +41 61 916 44 10", "timber.example"],
@@ -93,7 +93,7 @@ def test_blocks_of_addresses_and_bank_details_are_text(rules: bool):
     for x, block in zip((50, 230, 410), blocks, strict=True):
         for n, line in enumerate(block):
             page.line(line, x, 700 + n * 9, 7)
-    if rules:
+    if rulings:
         page.across(695, 50, 550)
         page.across(748, 50, 550)
     assert grids(page) == []
@@ -133,7 +133,7 @@ def test_a_drawn_row_that_holds_a_heading_amounts_and_a_sum_is_three_rows():
     assert ["Sum", "", "¥46.62", "¥6.08"] in grid
 
 
-def test_rows_far_apart_with_rules_between_them_are_one_table():
+def test_rows_far_apart_with_rulings_between_them_are_one_table():
     page = Sheet()
     for n in range(5):
         page.across(100 + n * 18, 50, 550)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from internvl_loaders.content import Content, Rule, Span
+from internvl_loaders.content import Content, Ruling, Span
 from internvl_loaders.structure.tables.find import FoundTable, find_tables
 from tests.kit.typeset import PROSE, Setter
 
@@ -22,10 +22,10 @@ class Sheet(Setter):
             self.line(text, x - {"l": 0, "c": width / 2, "r": width}[side], y, **style)
 
     def across(self, y: float, x0: float, x1: float) -> None:
-        self.content.rules.append(Rule(x0, y, x1, y))
+        self.content.rulings.append(Ruling(x0, y, x1, y))
 
     def down(self, x: float, y0: float, y1: float) -> None:
-        self.content.rules.append(Rule(x, y0, x, y1))
+        self.content.rulings.append(Ruling(x, y0, x, y1))
 
 
 def only(content: Content) -> FoundTable:
@@ -111,7 +111,7 @@ def test_lines_in_a_drawn_cell_are_one_text_and_a_title_row_is_left_out():
     assert "Exhibit" not in texts(found, page.content)
 
 
-def test_rules_between_columns_and_under_headings_do_not_hide_the_rows():
+def test_rulings_between_columns_and_under_headings_do_not_hide_the_rows():
     page = Sheet()
     for y in (100, 120, 180):
         page.across(y, 60, 480)
@@ -130,10 +130,10 @@ def test_rules_between_columns_and_under_headings_do_not_hide_the_rows():
     assert found.table.grid()[4] == ["30-39", "4,050,120", "4,150,120", "4,250,120", "4,350,120"]
 
 
-def booktabs(*, rules: bool = True) -> Sheet:
+def booktabs(*, rulings: bool = True) -> Sheet:
     page = Sheet()
     page.line("Table 3. Harvest by region and year", 60, 70)
-    if rules:
+    if rulings:
         for y in (88, 124, 192):
             page.across(y, 60, 520)
         for x in (170, 360):
@@ -149,7 +149,7 @@ def booktabs(*, rules: bool = True) -> Sheet:
     return page
 
 
-def test_rules_across_show_headings_of_two_levels():
+def test_rulings_across_show_headings_of_two_levels():
     page = booktabs()
     found = only(page.content)
     cells = spans_of(found)
@@ -161,13 +161,13 @@ def test_rules_across_show_headings_of_two_levels():
     assert {"Table", "Note:"}.isdisjoint(texts(found, page.content).split())
 
 
-def test_a_heading_centred_over_columns_spans_them_without_a_rule():
-    found = only(booktabs(rules=False).content)
+def test_a_heading_centred_over_columns_spans_them_without_a_ruling():
+    found = only(booktabs(rulings=False).content)
     assert spans_of(found)["Wheat"] == (0, 1, 1, 2)
     assert spans_of(found)["Barley"] == (0, 3, 1, 2)
 
 
-def test_columns_without_rules_sections_and_blank_cells():
+def test_columns_without_rulings_sections_and_blank_cells():
     page = Sheet()
     page.row(100, ["Year", "Total", "Public", "Private"], [60, 240, 330, 420], "lr", bold=True)
     page.row(116, ["Actual"], [60])
@@ -257,7 +257,7 @@ def test_tables_side_by_side_and_one_above_another():
     for x, y in ((320, 100), (60, 400)):
         other = ruled([["D", "E", "F"], ["7", "8", "9"], ["10", "11", "12"]], x=x, y=y, width=60)
         left.content.spans += other.content.spans
-        left.content.rules += other.content.rules
+        left.content.rulings += other.content.rulings
     found = find_tables(left.content)
     assert [t.table.grid()[0][0] for t in found] == ["A", "D", "D"]
     assert not found[0].spans & found[1].spans
@@ -293,7 +293,7 @@ def test_ocr_lines_that_swallowed_the_gaps_are_shared_out():
         for span in line:
             text = text.ljust(round((span.x0 - line[0].x0) / width * 42)) + span.text
         page.content.spans.append(Span(text, line[0].x0, y, line[-1].x1, y + 10, 10, confidence=0.9))
-    page.content.rules = words.rules
+    page.content.rulings = words.rulings
     assert only(page.content).table.grid() == rows
 
 
@@ -306,9 +306,9 @@ def test_a_span_that_reaches_out_of_the_table_stays_outside_whole():
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("rules", [True, False])
-def test_jittered_boxes_change_nothing(seed: int, rules: bool):
-    page = booktabs(rules=rules)
+@pytest.mark.parametrize("rulings", [True, False])
+def test_jittered_boxes_change_nothing(seed: int, rulings: bool):
+    page = booktabs(rulings=rulings)
     rng = random.Random(seed)
     shaken = [
         replace(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from internvl_loaders.content import Content, Rule, Span
+from internvl_loaders.content import Content, Ruling, Span
 from internvl_loaders.structure.tables.find import MAX_SPANS, find_tables
 from tests.kit.typeset import PROSE, Setter, numbered
 
@@ -80,11 +80,11 @@ def equations(page: Setter) -> None:
 def chart(page: Setter) -> None:
     for n, tick in enumerate([80, 60, 40, 20, 0]):
         page.line(str(tick), 60, 100 + n * 40)
-        page.content.rules.append(Rule(80, 105 + n * 40, 480, 105 + n * 40))
+        page.content.rulings.append(Ruling(80, 105 + n * 40, 480, 105 + n * 40))
     for n, (year, value) in enumerate([(1990, 120), (1995, 170), (2000, 235), (2005, 140), (2010, 200)]):
         page.line(str(year), 90 + n * 80, 280)
         page.line(str(30 + n), 95 + n * 80, value)
-    page.content.rules.append(Rule(80, 100, 80, 270))
+    page.content.rulings.append(Ruling(80, 100, 80, 270))
 
 
 def screenplay(page: Setter) -> None:
@@ -95,9 +95,9 @@ def screenplay(page: Setter) -> None:
 
 def frame(page: Setter) -> None:
     for x in (40, 560):
-        page.content.rules.append(Rule(x, 60, x, 700))
+        page.content.rulings.append(Ruling(x, 60, x, 700))
     for y in (60, 700):
-        page.content.rules.append(Rule(40, y, 560, y))
+        page.content.rulings.append(Ruling(40, y, 560, y))
     page.prose(PROSE * 6, 60, 80, 480)
 
 
@@ -126,7 +126,7 @@ def test_no_table(draw):
 
 def test_no_words_no_table():
     assert find_tables(Content(600, 800)) == []
-    assert find_tables(Content(0, 0, [Span(" ", 1, 1, 1, 1)], [Rule(0, 0, 9, 0)])) == []
+    assert find_tables(Content(0, 0, [Span(" ", 1, 1, 1, 1)], [Ruling(0, 0, 9, 0)])) == []
 
 
 def _scattered(rng: random.Random, amount: int, side: float) -> list[Span]:
@@ -151,17 +151,17 @@ def _scatter(rng: random.Random) -> Content:
 
 
 def _mesh(rng: random.Random) -> Content:
-    rules = [Rule(10, 10 + i * 2, 1990, 10 + i * 2) for i in range(990)]
-    rules += [Rule(10 + i * 2, 10, 10 + i * 2, 1990) for i in range(990)]
-    return Content(2000, 2000, _scattered(rng, 4000, 2000), rules)
+    rulings = [Ruling(10, 10 + i * 2, 1990, 10 + i * 2) for i in range(990)]
+    rulings += [Ruling(10 + i * 2, 10, 10 + i * 2, 1990) for i in range(990)]
+    return Content(2000, 2000, _scattered(rng, 4000, 2000), rulings)
 
 
 def _strokes(rng: random.Random) -> Content:
-    rules = []
+    rulings = []
     for i in range(39_000):
         x, y, d = rng.random() * 1000, rng.random() * 1000, rng.random() * 100
-        rules.append(Rule(x, y, x + d, y) if i % 2 else Rule(x, y, x, y + d))
-    return Content(1000, 1000, _scattered(rng, 4000, 1000), rules)
+        rulings.append(Ruling(x, y, x + d, y) if i % 2 else Ruling(x, y, x, y + d))
+    return Content(1000, 1000, _scattered(rng, 4000, 1000), rulings)
 
 
 def _stack(rng: random.Random) -> Content:
@@ -170,7 +170,7 @@ def _stack(rng: random.Random) -> Content:
         for r in range(600)
         for c in range(13)
     ]
-    return Content(1000, 12_100, spans, [Rule(10, 10 + i * 20, 990, 10 + i * 20) for i in range(600)])
+    return Content(1000, 12_100, spans, [Ruling(10, 10 + i * 20, 990, 10 + i * 20) for i in range(600)])
 
 
 @pytest.mark.parametrize("draw", [_dense, _scatter, _mesh, _strokes, _stack])
@@ -204,8 +204,8 @@ _spans = st.builds(
     st.floats(0, 20),
     st.sampled_from([0.0, 6.0, 10.0]),
 )
-_rules = st.builds(
-    lambda x, y, d, flat: Rule(x, y, x + d, y) if flat else Rule(x, y, x, y + d),
+_rulings = st.builds(
+    lambda x, y, d, flat: Ruling(x, y, x + d, y) if flat else Ruling(x, y, x, y + d),
     _length,
     _length,
     _length,
@@ -214,9 +214,9 @@ _rules = st.builds(
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(_spans, max_size=40), st.lists(_rules, max_size=12))
-def test_any_page_keeps_every_character_once(spans, rules):
-    content = Content(300, 300, spans, rules)
+@given(st.lists(_spans, max_size=40), st.lists(_rulings, max_size=12))
+def test_any_page_keeps_every_character_once(spans, rulings):
+    content = Content(300, 300, spans, rulings)
     used: set[int] = set()
     for found in find_tables(content):
         assert used.isdisjoint(found.spans)

@@ -123,7 +123,7 @@ def test_a_lone_digit_is_not_lost(transcriber: RapidOCRTranscriber) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (40, 40), (300, 400)])
 def test_nothing_to_read(transcriber: RapidOCRTranscriber, size: tuple[int, int], colour: str) -> None:
     reading = transcriber.read(PIL.Image.new("RGB", size, colour), dpi=200)
-    assert not reading.content.spans and not reading.content.rules and not reading.content.figures
+    assert not reading.content.spans and not reading.content.rulings and not reading.content.figures
     assert reading.confidence is None and reading.rotation == 0
 
 

@@ -1,4 +1,4 @@
-"""Drawn rules: joined from their pieces, and grouped into lattices that touch."""
+"""Drawn rulings: joined from their pieces, and grouped into lattices that touch."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TypeVar
 
-from internvl_loaders.content import Rect, Rule
+from internvl_loaders.content import Rect, Ruling
 
 TOUCH = 3.0
-"""Points within which rules meet."""
+"""Points within which rulings meet."""
 MAX_PIECES = 40_000
-MAX_RULES = 3_000
-"""A page with more rules is a drawing: they say nothing about tables."""
+MAX_RULINGS = 3_000
+"""A page with more rulings is a drawing: they say nothing about tables."""
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Lattice:
-    """Rules that touch one another."""
+    """Rulings that touch one another."""
 
     rect: Rect
-    across: list[Rule] = field(default_factory=list)
-    down: list[Rule] = field(default_factory=list)
+    across: list[Ruling] = field(default_factory=list)
+    down: list[Ruling] = field(default_factory=list)
 
 
 def cluster(items: Iterable[T], key: Callable[[T], float], gap: float) -> list[list[T]]:
@@ -58,29 +58,29 @@ def covered(intervals: Iterable[tuple[float, float]], a: float, b: float) -> flo
     return sum(max(0.0, min(b, y) - max(a, x)) for x, y in intervals) / (b - a) if b > a else 0.0
 
 
-def join_rules(rules: Iterable[Rule]) -> tuple[list[Rule], list[Rule]]:
-    """Horizontal and vertical rules, each joined from its pieces, without specks."""
-    rules = list(rules)
-    if len(rules) > MAX_PIECES:
+def join_rulings(rulings: Iterable[Ruling]) -> tuple[list[Ruling], list[Ruling]]:
+    """Horizontal and vertical rulings, each joined from its pieces, without specks."""
+    rulings = list(rulings)
+    if len(rulings) > MAX_PIECES:
         return [], []
-    across = _join([(r.y0, r.x0, r.x1) for r in rules if r.x1 - r.x0 > r.y1 - r.y0])
-    down = _join([(r.x0, r.y0, r.y1) for r in rules if r.y1 - r.y0 > r.x1 - r.x0])
-    if len(across) + len(down) > MAX_RULES:
+    across = _join([(r.y0, r.x0, r.x1) for r in rulings if r.x1 - r.x0 > r.y1 - r.y0])
+    down = _join([(r.x0, r.y0, r.y1) for r in rulings if r.y1 - r.y0 > r.x1 - r.x0])
+    if len(across) + len(down) > MAX_RULINGS:
         return [], []
-    return [Rule(a, at, b, at) for at, a, b in across], [Rule(at, a, at, b) for at, a, b in down]
+    return [Ruling(a, at, b, at) for at, a, b in across], [Ruling(at, a, at, b) for at, a, b in down]
 
 
-def _join(rules: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+def _join(rulings: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
     """(position, start, end) of collinear, overlapping or nearly touching pieces."""
     joined: list[tuple[float, float, float]] = []
-    for group in cluster(rules, lambda r: r[0], 1.0):
+    for group in cluster(rulings, lambda r: r[0], 1.0):
         at = fmean(r[0] for r in group)
         joined += [(at, a, b) for a, b in merged(((a, b) for _, a, b in group), TOUCH) if b - a >= 6]
     return joined
 
 
-def lattices(across: list[Rule], down: list[Rule]) -> list[Lattice]:
-    """Groups of touching rules with at least two across and one down."""
+def lattices(across: list[Ruling], down: list[Ruling]) -> list[Lattice]:
+    """Groups of touching rulings with at least two across and one down."""
     parent = list(range(len(across) + len(down)))
 
     def root(i: int) -> int:
@@ -91,28 +91,30 @@ def lattices(across: list[Rule], down: list[Rule]) -> list[Lattice]:
 
     order = sorted(range(len(down)), key=lambda i: down[i].x0)
     xs = [down[i].x0 for i in order]
-    for a, rule in enumerate(across):
-        low, high = bisect_left(xs, rule.x0 - TOUCH), bisect_right(xs, rule.x1 + TOUCH)
+    for a, ruling in enumerate(across):
+        low, high = bisect_left(xs, ruling.x0 - TOUCH), bisect_right(xs, ruling.x1 + TOUCH)
         for i in order[low:high]:
-            if down[i].y0 - TOUCH <= rule.y0 <= down[i].y1 + TOUCH:
+            if down[i].y0 - TOUCH <= ruling.y0 <= down[i].y1 + TOUCH:
                 parent[root(len(across) + i)] = root(a)
     groups: dict[int, Lattice] = {}
-    for i, rule in enumerate(across + down):
-        lattice = groups.setdefault(root(i), Lattice(Rect(*rule)))
+    for i, ruling in enumerate(across + down):
+        lattice = groups.setdefault(root(i), Lattice(Rect(*ruling)))
         r = lattice.rect
-        lattice.rect = Rect(min(r.x0, rule.x0), min(r.y0, rule.y0), max(r.x1, rule.x1), max(r.y1, rule.y1))
-        (lattice.across if i < len(across) else lattice.down).append(rule)
+        lattice.rect = Rect(
+            min(r.x0, ruling.x0), min(r.y0, ruling.y0), max(r.x1, ruling.x1), max(r.y1, ruling.y1)
+        )
+        (lattice.across if i < len(across) else lattice.down).append(ruling)
     return [g for g in groups.values() if len(g.across) >= 2 and g.down]
 
 
 class Axis:
-    """Positions of parallel rules along one axis, each with the intervals it is drawn over."""
+    """Positions of parallel rulings along one axis, each with the intervals it is drawn over."""
 
-    def __init__(self, rules: Iterable[tuple[float, float, float]], start: float, end: float) -> None:
-        """`rules` are (position, from, to); `start` and `end` bound the axis, drawn or not."""
+    def __init__(self, rulings: Iterable[tuple[float, float, float]], start: float, end: float) -> None:
+        """`rulings` are (position, from, to); `start` and `end` bound the axis, drawn or not."""
         self.at: list[float] = [start]
         self.drawn: list[list[tuple[float, float]]] = [[]]
-        for group in cluster(rules, lambda r: r[0], TOUCH):
+        for group in cluster(rulings, lambda r: r[0], TOUCH):
             at = fmean(r[0] for r in group)
             spans = merged(((a, b) for _, a, b in group), TOUCH)
             if at - start <= TOUCH:
@@ -133,7 +135,7 @@ class Axis:
         return len(self.at) - 1
 
     def add(self, at: float) -> None:
-        """A position that no rule marks but that parts everything."""
+        """A position that no ruling marks but that parts everything."""
         i = bisect_left(self.at, at)
         self.at.insert(i, at)
         self.drawn.insert(i, [(-1e9, 1e9)])
