@@ -27,7 +27,7 @@ from internvl_loaders.transcribe.text_layer import judge, visible
 if TYPE_CHECKING:
     import PIL.Image
 
-    from internvl_loaders.transcribe import ImageTranscriber, Reading
+    from internvl_loaders.transcribe import ImageTranscriber, OCRPage
 
 _LEAST_PICTURE_CONFIDENCE = 0.7
 """Of what OCR sees in a picture; photographs give a few letters below it."""
@@ -278,7 +278,7 @@ def _encoded(image: PIL.Image.Image) -> Image:
     return Image(data=out.getvalue(), width=image.width, height=image.height)
 
 
-def _ocr(draft: _Draft, image: PIL.Image.Image, dpi: float, threads: int) -> Reading:
+def _ocr(draft: _Draft, image: PIL.Image.Image, dpi: float, threads: int) -> OCRPage:
     """What OCR sees on an image, its content made sane."""
     with draft.timed("ocr"):
         reading = _transcriber(threads).read(image, dpi)

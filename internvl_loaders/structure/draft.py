@@ -20,11 +20,11 @@ _LONG = 4096
 
 @dataclass(slots=True)
 class Draft:
-    """A block in the making; `hard` has for every line but the last whether it ends there."""
+    """A block in the making; `hard_breaks` has for every line but the last whether it ends there."""
 
     type: BlockType
     lines: list[Line]
-    hard: list[bool] = field(default_factory=list)
+    hard_breaks: list[bool] = field(default_factory=list)
     marker: Marker | None = None
     level: int | None = None
 
@@ -52,8 +52,8 @@ class Draft:
             texts[0] = texts[0][self.marker.end :]
         done: list[str] = []
         whole = texts[0]
-        for hard, text in zip(self.hard, texts[1:], strict=True):
-            whole = f"{whole}\n{text}" if hard else join_lines(whole, text, seen)
+        for is_hard, text in zip(self.hard_breaks, texts[1:], strict=True):
+            whole = f"{whole}\n{text}" if is_hard else join_lines(whole, text, seen)
             if len(whole) > _LONG and (end := whole.rfind(" ", 0, -_LONG // 2)) > 0:
                 done.append(whole[:end])
                 whole = whole[end:]  # joining looks at the last word only

@@ -59,7 +59,7 @@ def find_furniture(
     by a ruling, or if a neighbour has the same text, digits aside, in the same place; and so is what
     stands further out than one.
     """
-    repeated = [key for n in neighbours for key in _keys(n)]
+    repeated = [key for n in neighbours for key in _margin_keys(n)]
     prose = _is_prose(spans)
     rulings = [
         r for r in content.rulings if r.y0 == r.y1 and not any(_within(r, t, 1.5 * size) for t in tables)
@@ -69,7 +69,7 @@ def find_furniture(
     for head in (True, False):
         margin = _margin(rest, content.height, head)
         running = [
-            _repeats(r, content.height, repeated) or _runs(r, content.height, rulings, size, prose)
+            _is_repeated(r, content.height, repeated) or _is_running(r, content.height, rulings, size, prose)
             for r in margin
         ]
         inmost = max((n for n, runs in enumerate(running[:4], start=1) if runs), default=0)
@@ -114,7 +114,7 @@ def _margin(spans: Sequence[Span], height: float, head: bool) -> list[_Row]:
     return found
 
 
-def _keys(content: Content) -> list[tuple[str, float]]:
+def _margin_keys(content: Content) -> list[tuple[str, float]]:
     """Text and place of the rows in a neighbour's margins."""
     spans = [s for s in content.spans if s.upright]
     return [
@@ -128,12 +128,12 @@ def _key(line: Line) -> str:
     return _DIGITS.sub("#", line.text).casefold().replace(" ", "")
 
 
-def _repeats(row: _Row, height: float, repeated: list[tuple[str, float]]) -> bool:
+def _is_repeated(row: _Row, height: float, repeated: list[tuple[str, float]]) -> bool:
     key, place = _key(row.line), row.line.middle / height
     return row.depth < _ZONE * height and any(k == key and abs(p - place) < 0.01 for k, p in repeated)
 
 
-def _runs(row: _Row, height: float, rulings: Sequence[Ruling], size: float, prose: bool) -> bool:
+def _is_running(row: _Row, height: float, rulings: Sequence[Ruling], size: float, prose: bool) -> bool:
     line, parts = row.line, row.parts
     inside = row.depth < _ZONE * height
     if line.font_size > 2 * size or _is_long(line):

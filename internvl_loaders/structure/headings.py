@@ -100,7 +100,7 @@ def _is_printed_row(it: Candidate) -> bool:
 
 def _is_verse_or_address(it: Candidate) -> bool:
     """Three lines and more that all end on purpose."""
-    return len(it.draft.lines) > 2 and all(it.draft.hard)
+    return len(it.draft.lines) > 2 and all(it.draft.hard_breaks)
 
 
 def _ends_as_a_sentence(it: Candidate) -> bool:

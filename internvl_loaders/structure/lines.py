@@ -115,7 +115,7 @@ def fragments(spans: Iterable[Span]) -> list[Line]:
             found += (Line(part, len(found)) for part in _cut_at_gutters(run))
             continue
         piece = Line(run, len(found))
-        if found and _goes_on(found[-1], piece):
+        if found and _continues(found[-1], piece):
             found[-1] = Line(found[-1].spans + run, len(found) - 1)
         else:
             found.append(piece)
@@ -158,7 +158,7 @@ def _cut_at_gutters(run: list[Span]) -> Iterator[list[Span]]:
     yield run[start:]
 
 
-def with_initials(parts: list[Line], size: float) -> list[Line]:
+def join_initials(parts: list[Line], size: float) -> list[Line]:
     """Drop capitals put before the line they begin, whose height they then no longer exceed."""
     initials = [p for p in parts if p.chars <= 2 and p.height > 1.8 * size and p.text[:1].isalpha()]
     all_initials = set(initials)
@@ -180,7 +180,7 @@ def with_initials(parts: list[Line], size: float) -> list[Line]:
     return parts
 
 
-def _goes_on(line: Line, piece: Line) -> bool:
+def _continues(line: Line, piece: Line) -> bool:
     """Whether `piece` stands right after the end of `line`, or above or below that end."""
     size = max(line.size, piece.size)
     last = line.spans[-1]

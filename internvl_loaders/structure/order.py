@@ -34,7 +34,7 @@ class Leaf:
     closed: bool = False
 
 
-class _How(NamedTuple):
+class _Settings(NamedTuple):
     size: float
     rtl: bool
     written: bool
@@ -59,10 +59,10 @@ def reading_order(
 
     `rtl` is the direction of columns; for `written` see `are_columns`.
     """
-    return _cut(list(items), _How(size, rtl, written), _MAX_DEPTH)
+    return _cut(list(items), _Settings(size, rtl, written), _MAX_DEPTH)
 
 
-def _cut(items: list[Item], how: _How, depth: int) -> list[Leaf]:
+def _cut(items: list[Item], settings: _Settings, depth: int) -> list[Leaf]:
     if len(items) < 2 or depth == 0:
         return [Leaf(items)] if items else []
     found: list[Leaf] = []
@@ -73,43 +73,43 @@ def _cut(items: list[Item], how: _How, depth: int) -> list[Leaf]:
         else:
             found.append(leaf)
 
-    for band in _bands(strips_of(items), how.size):
-        for part, columns in _columns_of_parts(band, how):
+    for band in _bands(strips_of(items), settings.size):
+        for part, columns in _columns_of_parts(band, settings):
             if columns:
-                for column in reversed(columns) if how.rtl else columns:
-                    for leaf in _cut(column, how, depth - 1):
+                for column in reversed(columns) if settings.rtl else columns:
+                    for leaf in _cut(column, settings, depth - 1):
                         add(Leaf(leaf.items, closed=True))
             elif len(part.strips) == 1 and (pieces := _without_bridges(part.strips[0].items)):
                 for piece in pieces:
-                    for leaf in _cut(piece, how, depth - 1):
+                    for leaf in _cut(piece, settings, depth - 1):
                         add(leaf)
             else:
                 add(Leaf(part.items))
     return found
 
 
-def _columns_of_parts(band: Band, how: _How) -> list[tuple[Band, list[list[Item]]]]:
+def _columns_of_parts(band: Band, settings: _Settings) -> list[tuple[Band, list[list[Item]]]]:
     """The band with its columns; if it has none as a whole, its parts between blank lines."""
-    columns = _columns(band, how)
+    columns = _columns(band, settings)
     if columns or not band.gaps:
         return [(band, columns)]
     parts = [Band([band.strips[0]], band.gaps)]
     for above, strip in zip(band.strips, band.strips[1:], strict=False):
-        if strip.y0 - above.y1 > 1.2 * how.size:
+        if strip.y0 - above.y1 > 1.2 * settings.size:
             parts.append(Band([], []))
         parts[-1].strips.append(strip)
     if len(parts) == 1:
         return [(band, [])]
     for part in parts:
-        part.gaps = gaps_of(part.items, _LEAST_COMMON * how.size)
-    return [(part, _columns(part, how)) for part in parts]
+        part.gaps = gaps_of(part.items, _LEAST_COMMON * settings.size)
+    return [(part, _columns(part, settings)) for part in parts]
 
 
-def _columns(band: Band, how: _How) -> list[list[Item]]:
+def _columns(band: Band, settings: _Settings) -> list[list[Item]]:
     """The band's items cut at those of its gutters that part columns; empty if none does."""
     gutters = [g for g in band.gaps if g.inner]
     low = max(i.y1 for s in band.strips for i in s.items) - band.strips[0].y0
-    if not 0 < len(gutters) <= _MAX_GUTTERS or low < 2 * how.size:
+    if not 0 < len(gutters) <= _MAX_GUTTERS or low < 2 * settings.size:
         return []
     cells: list[list[Item]] = [[] for _ in range(len(gutters) + 1)]
     for item in band.items:
@@ -118,8 +118,8 @@ def _columns(band: Band, how: _How) -> list[list[Item]]:
     sides = [side_of([i.line for i in cell if i.line]) for cell in cells]
     columns = [cells[0]]
     for n, gutter in enumerate(gutters):
-        width = (gutter.x1 - gutter.x0) / how.size
-        if are_columns(sides[n], sides[n + 1], width, written=how.written):
+        width = (gutter.x1 - gutter.x0) / settings.size
+        if are_columns(sides[n], sides[n + 1], width, written=settings.written):
             columns.append(cells[n + 1])
         else:
             columns[-1] = columns[-1] + cells[n + 1]

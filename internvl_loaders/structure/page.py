@@ -10,7 +10,7 @@ from internvl_loaders.document import Block, BlockType, Box, Word
 from internvl_loaders.structure.draft import Draft
 from internvl_loaders.structure.figures import Figure, find_figures
 from internvl_loaders.structure.furniture import find_furniture
-from internvl_loaders.structure.lines import Line, fragments, with_initials
+from internvl_loaders.structure.lines import Line, fragments, join_initials
 from internvl_loaders.structure.measure import Column, Style, style_of
 from internvl_loaders.structure.order import reading_order
 from internvl_loaders.structure.paragraphs import drafts
@@ -75,7 +75,7 @@ def _elements(
     furniture = find_furniture(content, spans, style.size, [t.rect for t in tables], neighbours)
     taken = {id(s) for line in (*furniture.head, *furniture.foot) for s in line.spans}
     parts = fragments(s for s in spans if id(s) not in taken) if taken else fragments(spans)
-    figures, free = find_figures(content, with_initials(parts, style.size))
+    figures, free = find_figures(content, join_initials(parts, style.size))
     items = _items(free, style)
     items += [Item(*t.rect, payload=t) for t in tables]
     items += [Item(*f.rect, payload=f) for f in figures]

@@ -37,7 +37,7 @@ def drafts(lines: Sequence[Line], column: Column) -> list[Draft]:
             found.append(Draft("paragraph", [line]))
     for draft in found:
         if draft.type != "code":
-            draft.hard = _hard(draft, column)
+            draft.hard_breaks = _hard_breaks(draft, column)
     _nest(found, column.style)
     return found
 
@@ -72,7 +72,7 @@ def _is_list_item(
     return at_break or sibling or marker.style not in "-–—−*·"
 
 
-def _hard(draft: Draft, column: Column) -> list[bool]:
+def _hard_breaks(draft: Draft, column: Column) -> list[bool]:
     """Which of the draft's lines end where they do on purpose: addresses, receipts, verse."""
     lines = draft.lines
     if len(lines) == 1:

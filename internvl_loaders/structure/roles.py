@@ -49,7 +49,7 @@ def assign(
             levels = levels or HeadingLevels([content, *neighbours], style)
             draft.type, draft.marker = "heading", None
             draft.level = levels.level(draft.font_size, draft.text())
-            draft.hard = [False] * len(draft.hard)
+            draft.hard_breaks = [False] * len(draft.hard_breaks)
         elif _is_footnote(draft, text, content, style, after_footnote):
             draft.type, draft.marker, draft.level = "footnote", None, None
             after_footnote = True

@@ -83,7 +83,7 @@ def printed_lines(parts: Sequence[Line], *, written: bool) -> list[Line]:
     rows would give, that order is kept: it is the logical one.
     """
     if not written:
-        return [joined(row) for row in rows(_mended(parts))]
+        return [joined(row) for row in rows(_rejoined(parts))]
     grouped = rows(parts)
     lines: list[Line] = []
     for group in _out_of_order(grouped):
@@ -94,7 +94,7 @@ def printed_lines(parts: Sequence[Line], *, written: bool) -> list[Line]:
     return lines
 
 
-def _mended(parts: Sequence[Line]) -> list[Line]:
+def _rejoined(parts: Sequence[Line]) -> list[Line]:
     """Pieces of one OCR line that no gutter parted, whole again: tilt cannot scatter them."""
     whole: dict[int, list[Line]] = {}
     for n, part in enumerate(parts):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Reading:
+class OCRPage:
     """What OCR saw on a page image, in points of the page turned upright and straightened.
 
     `rotation` is the clockwise turn (0, 90, 180, 270) and `skew` the clockwise tilt in degrees
@@ -30,7 +30,7 @@ class Reading:
 class ImageTranscriber(Protocol):
     """Reads a page image. One instance a worker process; loads its weights on first use."""
 
-    def read(self, image: PIL.Image.Image, dpi: float) -> Reading: ...
+    def read(self, image: PIL.Image.Image, dpi: float) -> OCRPage: ...
 
     def upright(self, image: PIL.Image.Image) -> tuple[PIL.Image.Image, int]:
         """The page upright, and the clockwise turn (0, 90, 180, 270) that was undone."""

@@ -121,7 +121,7 @@ def _is_new_heading(rows: Sequence[Row], first: int, i: int, across: Sequence[Ru
     apart = row.line.y0 - rows[i - 1].line.y1 > 0.6 * em
     if not (ruled or (apart and len(above) > 1)):
         return False
-    return len(row.pieces) != max(len(r.pieces) for r in above) or foreign(row, above, em)
+    return len(row.pieces) != max(len(r.pieces) for r in above) or in_other_columns(row, above, em)
 
 
 def _is_form(row: Row) -> bool:
@@ -137,7 +137,7 @@ def _ruled(above: Row, row: Row, below: Row | None, across: Sequence[Ruling]) ->
     )
 
 
-def foreign(row: Row, data: Sequence[Row], em: float) -> bool:
+def in_other_columns(row: Row, data: Sequence[Row], em: float) -> bool:
     """Whether a row of headings belongs to other columns than the data above it."""
     inline = sum(
         any(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from statistics import median
 
-from internvl_loaders.structure.tables.grid import Grid, Place
+from internvl_loaders.structure.tables.grid import Grid, GridCell
 from internvl_loaders.structure.tables.lookalikes import is_formula, is_lookalike, is_plot, is_text
 from internvl_loaders.structure.tables.words import is_value
 
@@ -28,11 +28,11 @@ class _Measured:
         self.grid = grid
 
     @cached_property
-    def filled(self) -> list[Place]:
+    def filled(self) -> list[GridCell]:
         return self.grid.filled()
 
     @cached_property
-    def body(self) -> list[Place]:
+    def body(self) -> list[GridCell]:
         return self.grid.body()
 
     @cached_property
@@ -46,7 +46,7 @@ class _Measured:
         return sum(rows) / (len(rows) * self.grid.cols) if rows else 0.0
 
     @cached_property
-    def beside_labels(self) -> list[Place]:
+    def beside_labels(self) -> list[GridCell]:
         """The cells of the body right of the first column."""
         return [p for p in self.body if p.col > 0]
 
@@ -206,22 +206,22 @@ _TERMS: tuple[Callable[[_Measured], float], ...] = (
 )
 
 
-def _alignment(body: list[Place]) -> float:
+def _alignment(body: list[GridCell]) -> float:
     """The share of cells that stand in line with others of their column: left, right or centred."""
-    columns: defaultdict[int, list[Place]] = defaultdict(list)
+    columns: defaultdict[int, list[GridCell]] = defaultdict(list)
     for p in body:
         if p.col_span == 1:
             columns[p.col].append(p)
     inline = total = 0
-    for places in columns.values():
-        if len(places) < 2:
+    for cells in columns.values():
+        if len(cells) < 2:
             continue
-        em = places[0].words[0].em
-        sides = [(p.words[0].x0, max(w.x1 for w in p.words)) for p in places]
+        em = cells[0].words[0].em
+        sides = [(p.words[0].x0, max(w.x1 for w in p.words)) for p in cells]
         best = 0
         for xs in ([a for a, _ in sides], [b for _, b in sides], [(a + b) / 2 for a, b in sides]):
             middle = median(xs)
             best = max(best, sum(abs(x - middle) < 0.5 * em for x in xs))
         inline += best
-        total += len(places)
+        total += len(cells)
     return inline / total if total else 0.0

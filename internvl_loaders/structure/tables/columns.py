@@ -29,7 +29,7 @@ class Columns:
     def __len__(self) -> int:
         return len(self.text)
 
-    def place(self, x: float) -> int:
+    def index_at(self, x: float) -> int:
         return bisect_left(self._middles, x)
 
     def part(self, x0: float, x1: float) -> bool:
@@ -44,7 +44,7 @@ class Columns:
 
     def spread(self, x0: float, x1: float) -> tuple[int, int]:
         """First and last column whose text x0..x1 lies over."""
-        near = range(max(self.place(x0) - 1, 0), min(self.place(x1) + 2, len(self.text)))
+        near = range(max(self.index_at(x0) - 1, 0), min(self.index_at(x1) + 2, len(self.text)))
         over = [
             j
             for j in near
@@ -53,7 +53,7 @@ class Columns:
             and (min(b, x1) - max(a, x0) > 0.25 * (b - a) or x0 < (a + b) / 2 < x1)
         ]
         if not over:
-            at = self.place((x0 + x1) / 2)
+            at = self.index_at((x0 + x1) / 2)
             return at, at
         return over[0], over[-1]
 
@@ -84,8 +84,8 @@ def _with_headed_columns(lines: Sequence[Line], columns: Columns) -> Columns:
     for line in lines[: min(MAX_HEADER_LINES, len(lines) // 2)]:
         pieces = line_pieces(line, columns)
         for a, b in pairwise(pieces):
-            at = columns.place((a.x0 + a.x1) / 2)
-            if at != columns.place((b.x0 + b.x1) / 2) or b.x0 - a.x1 < PIECE_GAP * columns.em:
+            at = columns.index_at((a.x0 + a.x1) / 2)
+            if at != columns.index_at((b.x0 + b.x1) / 2) or b.x0 - a.x1 < PIECE_GAP * columns.em:
                 continue
             left, right = columns.text[at]
             if a.x1 < left:
@@ -135,7 +135,7 @@ def line_pieces(line: Line, columns: Columns) -> list[Piece]:
                     gap > NUMBER_GAP * columns.em
                     and is_value(last.text)
                     and is_value(word.text)
-                    and columns.place((last.x0 + last.x1) / 2) != columns.place((word.x0 + word.x1) / 2)
+                    and columns.index_at((last.x0 + last.x1) / 2) != columns.index_at((word.x0 + word.x1) / 2)
                 )
                 or columns.part(last.x1 - slack, word.x0 + slack)
             ):

@@ -52,42 +52,42 @@ def find_tables(content: Content) -> list[FoundTable]:
     across, down = join_rulings(content.rulings)
     used: set[Ruling] = set()
     for lattice in sorted(lattices(across, down), key=lambda g: _area(g.rect)):
-        if page.take(_judged(lattice_grid(lattice, page.free)), PLAUSIBLE):
+        if page.take(_candidate(lattice_grid(lattice, page.free)), PLAUSIBLE):
             used.update(lattice.across)
     loose = [r for r in across if r not in used]
     stacked = [
-        _judged(_open(region), RULING_BONUS if region.whole else 0.0)
+        _candidate(_grid_of(region), RULING_BONUS if region.whole else 0.0)
         for region in stacked_regions(page.free, loose)
     ]
-    runs = [_judged(_open(region)) for region in run_regions(page.free, loose)]
+    runs = [_candidate(_grid_of(region)) for region in run_regions(page.free, loose)]
     before = len(page.taken)
-    for judged in sorted((j for j in (*stacked, *runs) if j), key=lambda j: j.rank, reverse=True):
-        page.take(judged, PLAUSIBLE)
+    for candidate in sorted((j for j in (*stacked, *runs) if j), key=lambda j: j.rank, reverse=True):
+        page.take(candidate, PLAUSIBLE)
     if len(page.taken) > before:  # where a part of a run is taken, the rest may be a table
         for region in run_regions(page.free, loose):
-            page.take(_judged(_open(region)), PLAUSIBLE)
+            page.take(_candidate(_grid_of(region)), PLAUSIBLE)
     for between in stacked:
         page.take(between, PLAUSIBLE_BETWEEN_RULINGS)
     partial = page.partial()
-    found = [_found(judged, content, partial) for judged in page.taken]
+    found = [_found_table(candidate, content, partial) for candidate in page.taken]
     return sorted((t for t in found if t is not None), key=lambda t: (t.rect.y0, t.rect.x0))
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Candidate:
     grid: Grid
     score: float
     rank: float
 
 
-def _judged(grid: Grid | None, bonus: float = 0.0) -> _Judged | None:
+def _candidate(grid: Grid | None, bonus: float = 0.0) -> _Candidate | None:
     if grid is None:
         return None
     grid = trimmed(grid)
     score = plausibility(grid)
     if grid.rows - grid.header < 2:
         bonus -= ONE_ROW
-    return _Judged(grid, score, score + bonus)
+    return _Candidate(grid, score, score + bonus)
 
 
 class _Page:
@@ -95,17 +95,17 @@ class _Page:
 
     def __init__(self, content: Content) -> None:
         self.free = words_of(content)
-        self.taken: list[_Judged] = []
+        self.taken: list[_Candidate] = []
         self._left = Counter(w.span for w in self.free)
         self._keys: set[tuple[int, float]] = set()
 
-    def take(self, judged: _Judged | None, least: float) -> bool:
-        if judged is None or judged.score < least:
+    def take(self, candidate: _Candidate | None, least: float) -> bool:
+        if candidate is None or candidate.score < least:
             return False
-        keys = {(w.span, w.x0) for w in (*judged.grid.words(), *judged.grid.leaders)}
+        keys = {(w.span, w.x0) for w in (*candidate.grid.words(), *candidate.grid.leaders)}
         if not self._keys.isdisjoint(keys):
             return False
-        self.taken.append(judged)
+        self.taken.append(candidate)
         self._keys |= keys
         self._left.subtract(span for span, _ in keys)
         self.free = [w for w in self.free if (w.span, w.x0) not in self._keys]
@@ -116,7 +116,7 @@ class _Page:
         return {span for span, _ in self._keys if self._left[span] > 0}
 
 
-def _open(region: Region) -> Grid | None:
+def _grid_of(region: Region) -> Grid | None:
     return open_grid(region.words, region.rect, region.across)
 
 
@@ -124,24 +124,24 @@ def _area(rect: Rect) -> float:
     return (rect.x1 - rect.x0) * (rect.y1 - rect.y0)
 
 
-def _found(judged: _Judged, content: Content, partial: set[int]) -> FoundTable | None:
-    grid = judged.grid
-    for place in grid.places:
-        place.words = [w for w in place.words if w.span not in partial]
+def _found_table(candidate: _Candidate, content: Content, partial: set[int]) -> FoundTable | None:
+    grid = candidate.grid
+    for cell in grid.cells:
+        cell.words = [w for w in cell.words if w.span not in partial]
     words = grid.words()
     if not words:
         return None
     cells = []
-    for place in sorted(grid.filled(), key=lambda p: (p.row, p.col)):
-        r = bounds(place.words)
+    for cell in sorted(grid.filled(), key=lambda p: (p.row, p.col)):
+        r = bounds(cell.words)
         cells.append(
             Cell(
-                row=place.row,
-                col=place.col,
-                row_span=place.row_span,
-                col_span=place.col_span,
-                text=_text(place.words, content),
-                header=place.row < grid.header,
+                row=cell.row,
+                col=cell.col,
+                row_span=cell.row_span,
+                col_span=cell.col_span,
+                text=_text(cell.words, content),
+                header=cell.row < grid.header,
                 box=Box.of(*r, content.width or 1.0, content.height or 1.0),
             )
         )
@@ -149,7 +149,7 @@ def _found(judged: _Judged, content: Content, partial: set[int]) -> FoundTable |
         rect=bounds(words),
         table=Table(rows=grid.rows, cols=grid.cols, cells=tuple(cells)),
         spans=frozenset(w.span for w in words) | {w.span for w in grid.leaders if w.span not in partial},
-        confidence=round(judged.score, 3),
+        confidence=round(candidate.score, 3),
     )
 
 

@@ -13,7 +13,7 @@ MAX_HEADER_ROWS = 6
 
 
 @dataclass(slots=True)
-class Place:
+class GridCell:
     """A cell in the making."""
 
     row: int
@@ -34,7 +34,7 @@ class Grid:
     rect: Rect
     rows: int
     cols: int
-    places: list[Place]
+    cells: list[GridCell]
     header: int
     ruled: bool
     leaders: list[Word] = field(default_factory=list)
@@ -42,27 +42,27 @@ class Grid:
     framed: bool = False
     """Rulings stand above and below the headings and at the end."""
 
-    def filled(self) -> list[Place]:
-        return [p for p in self.places if p.words]
+    def filled(self) -> list[GridCell]:
+        return [p for p in self.cells if p.words]
 
-    def body(self) -> list[Place]:
-        return [p for p in self.places if p.words and p.row >= self.header]
+    def body(self) -> list[GridCell]:
+        return [p for p in self.cells if p.words and p.row >= self.header]
 
     def words(self) -> list[Word]:
-        return [w for p in self.places for w in p.words]
+        return [w for p in self.cells for w in p.words]
 
 
 def compact(grid: Grid) -> Grid:
     """Without rows and columns in which no cell begins or ends with text of its own."""
     rows = sorted({r for p in grid.filled() for r in (p.row, p.row + p.row_span - 1)})
     cols = sorted({c for p in grid.filled() for c in (p.col, p.col + p.col_span - 1)})
-    places = []
+    cells = []
     for p in grid.filled():
         top, bottom = bisect_left(rows, p.row), bisect_left(rows, p.row + p.row_span)
         left, right = bisect_left(cols, p.col), bisect_left(cols, p.col + p.col_span)
-        places.append(Place(top, left, bottom - top, right - left, p.words))
+        cells.append(GridCell(top, left, bottom - top, right - left, p.words))
     header = sum(r < grid.header for r in rows)
-    return replace(grid, rows=len(rows), cols=len(cols), places=places, header=header)
+    return replace(grid, rows=len(rows), cols=len(cols), cells=cells, header=header)
 
 
 def trimmed(grid: Grid) -> Grid:
@@ -74,7 +74,7 @@ def trimmed(grid: Grid) -> Grid:
         last = p.row
     if (first, last) == (0, grid.rows):
         return grid
-    kept = [p for p in grid.places if first <= p.row < last]
+    kept = [p for p in grid.cells if first <= p.row < last]
     if not kept:
         return grid
     ends = bounds(w for p in kept for w in p.words)
@@ -86,12 +86,12 @@ def trimmed(grid: Grid) -> Grid:
     )
     for p in kept:
         p.row -= first
-    return replace(grid, rect=rect, rows=last - first, places=kept, header=max(grid.header - first, 0))
+    return replace(grid, rect=rect, rows=last - first, cells=kept, header=max(grid.header - first, 0))
 
 
-def _whole(grid: Grid, row: int) -> Place | None:
+def _whole(grid: Grid, row: int) -> GridCell | None:
     """The row's only cell, if it goes from the first column to the last."""
-    found = [p for p in grid.places if p.row <= row < p.row + p.row_span]
+    found = [p for p in grid.cells if p.row <= row < p.row + p.row_span]
     if len(found) == 1 and found[0].col_span == grid.cols and grid.cols > 1:
         return found[0]
     return None
@@ -99,8 +99,8 @@ def _whole(grid: Grid, row: int) -> Place | None:
 
 def header_rows(grid: Grid) -> int:
     """Leading rows of headings, told by spans, bold type, and words above numbers."""
-    by_row: list[list[Place]] = [[] for _ in range(grid.rows)]
-    for p in grid.places:
+    by_row: list[list[GridCell]] = [[] for _ in range(grid.rows)]
+    for p in grid.cells:
         for r in range(p.row, p.row + p.row_span):
             by_row[r].append(p)
     bold = [all(w.bold for p in row for w in p.words) for row in by_row]
@@ -115,27 +115,27 @@ def header_rows(grid: Grid) -> int:
     return count
 
 
-def _has_span(row: list[Place]) -> bool:
+def _has_span(row: list[GridCell]) -> bool:
     return any(p.col_span > 1 and p.col > 0 for p in row)
 
 
-def _is_reached_into(row: list[Place], number: int) -> bool:
+def _is_reached_into(row: list[GridCell], number: int) -> bool:
     """A cell of the row above goes down into it, or one of the first row goes on below."""
     return any(p.row < number or (number == 0 and p.row_span > 1) for p in row)
 
 
-def _stands_above_values(by_row: Sequence[list[Place]]) -> bool:
+def _stands_above_values(by_row: Sequence[list[GridCell]]) -> bool:
     """Whether the first row is of words or years, or values are as rare below it."""
     values = [_value_share(row) for row in by_row]
     below = sum(values[1:]) / max(len(values) - 1, 1)
     return values[0] <= 0.5 or below <= 0.4 or _years(by_row[0])
 
 
-def _value_share(row: list[Place]) -> float:
+def _value_share(row: list[GridCell]) -> float:
     cells = [p for p in row if p.col > 0 and p.words]
     return sum(is_value(p.text) for p in cells) / len(cells) if cells else 0.0
 
 
-def _years(row: list[Place]) -> bool:
+def _years(row: list[GridCell]) -> bool:
     cells = [p.text for p in row if p.col > 0]
     return all(len(t) >= 4 and t[:4].isdigit() and t[:2] in ("18", "19", "20") for t in cells)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
 from internvl_loaders.content import Ruling
-from internvl_loaders.structure.tables.grid import Place
+from internvl_loaders.structure.tables.grid import GridCell
 from internvl_loaders.structure.tables.words import Line, Piece, Word, is_value
 
 MAX_HEADER_LINES = 12
@@ -41,12 +41,12 @@ class _Heading:
     level: int = 0
 
 
-def header_places(
+def header_cells(
     lines: Sequence[Sequence[HeaderPiece]],
     columns: Sequence[tuple[float, float]],
     rulings: Sequence[Ruling | float],
     em: float,
-) -> tuple[list[Place], int]:
+) -> tuple[list[GridCell], int]:
     """Cells of the heading and how many rows they take.
 
     `columns` are the extents of the columns' text; `rulings` are those over some columns, and the y
@@ -59,12 +59,12 @@ def header_places(
         _span_by_centre(lines, k, columns, em)
     headings = _joined_overlaps(_stacked(lines, rulings, em))
     rows = max((h.level + 1 for h in headings), default=0)
-    places = []
+    cells = []
     for h in headings:
         below = [o.level for o in headings if o.level > h.level and o.first <= h.last and h.first <= o.last]
         end = min(below, default=rows)
-        places.append(Place(h.level, h.first, end - h.level, h.last - h.first + 1, h.words))
-    return places, rows
+        cells.append(GridCell(h.level, h.first, end - h.level, h.last - h.first + 1, h.words))
+    return cells, rows
 
 
 def _stacked(

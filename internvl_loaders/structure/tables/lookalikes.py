@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from itertools import pairwise
 
-from internvl_loaders.structure.tables.grid import Grid, Place
+from internvl_loaders.structure.tables.grid import Grid, GridCell
 from internvl_loaders.structure.tables.gutters import CURRENCY
 from internvl_loaders.structure.tables.words import is_value
 
@@ -24,7 +24,7 @@ def is_lookalike(grid: Grid) -> bool:
     return _is_list(grid) or _is_contents(grid) or _is_form(grid) or is_formula(grid)
 
 
-def _column(grid: Grid, col: int) -> list[Place]:
+def _column(grid: Grid, col: int) -> list[GridCell]:
     return sorted((p for p in grid.filled() if p.col == col), key=lambda p: p.row)
 
 
@@ -64,16 +64,16 @@ def _is_form(grid: Grid) -> bool:
 def is_text(grid: Grid) -> bool:
     """Blocks of text side by side, as addresses and bank details are set: no column of numbers."""
     columns = [[p for p in _column(grid, c) if p.row >= grid.header] for c in range(1, grid.cols)]
-    if any(sum(_is_figure(p) for p in places) * 2 >= len(places) > 0 for places in columns):
+    if any(sum(_is_figure(p) for p in cells) * 2 >= len(cells) > 0 for cells in columns):
         return False
     body = grid.body()
     return sum(len(p.words) for p in body) >= 1.5 * len(body)
 
 
-def _is_figure(place: Place) -> bool:
+def _is_figure(cell: GridCell) -> bool:
     """A value that does not begin with a word, unless that is a currency."""
-    first = place.words[0].text
-    return is_value(place.text) and (not first.isalpha() or first in CURRENCY)
+    first = cell.words[0].text
+    return is_value(cell.text) and (not first.isalpha() or first in CURRENCY)
 
 
 def is_formula(grid: Grid) -> bool:
@@ -89,7 +89,7 @@ def is_formula(grid: Grid) -> bool:
 def is_plot(grid: Grid, density: float) -> bool:
     """Ticks of an axis at equal steps beside or below an area that is mostly empty."""
     filled = grid.filled()
-    rows: defaultdict[int, list[Place]] = defaultdict(list)
+    rows: defaultdict[int, list[GridCell]] = defaultdict(list)
     for p in filled:
         rows[p.row].append(p)
     fullest = max(rows.values(), key=len)
@@ -98,8 +98,8 @@ def is_plot(grid: Grid, density: float) -> bool:
     return density <= 0.7 and (_ticks(_column(grid, 0)) or _ticks(_column(grid, grid.cols - 1)))
 
 
-def _ticks(places: list[Place]) -> bool:
-    numbers = [n for p in places for n in [_number(p.text)] if n is not None]
+def _ticks(cells: list[GridCell]) -> bool:
+    numbers = [n for p in cells for n in [_number(p.text)] if n is not None]
     steps = Counter(round(b - a, 6) for a, b in pairwise(numbers))
     step, count = max(steps.items(), key=lambda s: s[1], default=(0.0, 0))
     return step != 0 and count >= 2 and count * 5 >= steps.total() * 3

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from internvl_loaders.content import Rect, Ruling
 from internvl_loaders.structure.tables.columns import Columns, by_width, columns_of
-from internvl_loaders.structure.tables.grid import Grid, Place, compact, header_rows
+from internvl_loaders.structure.tables.grid import Grid, GridCell, compact, header_rows
 from internvl_loaders.structure.tables.gutters import gutters_of
-from internvl_loaders.structure.tables.header import HeaderPiece, header_lines, header_places
+from internvl_loaders.structure.tables.header import HeaderPiece, header_cells, header_lines
 from internvl_loaders.structure.tables.pieces import cell_pieces
 from internvl_loaders.structure.tables.rows import row_groups
 from internvl_loaders.structure.tables.words import Line, Piece, Word, is_value, lines_of
@@ -28,7 +28,7 @@ def open_grid(
     full, partial = by_width(across, rect, columns)
     pieces = cell_pieces(lines, columns, partial)
     head = header_lines(lines, pieces, full)
-    places, levels = header_places(
+    cells, levels = header_cells(
         [
             [HeaderPiece(*columns.spread(p.x0, p.x1), p, line.y0, line.y1) for p in row]
             for line, row in zip(lines[:head], pieces[:head], strict=True)
@@ -37,48 +37,48 @@ def open_grid(
         [*partial, *full],
         columns.em,
     )
-    places += _body_places(lines[head:], pieces[head:], columns, full, levels)
+    cells += _body_cells(lines[head:], pieces[head:], columns, full, levels)
     grid = compact(
         Grid(
             rect,
-            rows=max((p.row + p.row_span for p in places), default=0),
+            rows=max((p.row + p.row_span for p in cells), default=0),
             cols=len(columns),
-            places=places,
+            cells=cells,
             header=levels,
             ruled=False,
             leaders=[word for line in lines for word in line.leaders],
             framed=_framed(lines, head, full),
         )
     )
-    if not grid.places:
+    if not grid.cells:
         return None
     if not grid.header:
         grid.header = header_rows(grid)
     return grid
 
 
-def _body_places(
+def _body_cells(
     lines: Sequence[Line],
     pieces: Sequence[Sequence[Piece]],
     columns: Columns,
     full: Sequence[float],
     top: int,
-) -> list[Place]:
+) -> list[GridCell]:
     """The cells below the headings, the first row being row `top`; `full` are the y of rulings over all."""
-    cells = [_body_cells(row, columns) for row in pieces]
-    words = [{first: words for first, _, words in row} for row in cells]
+    by_line = [_line_cells(row, columns) for row in pieces]
+    words = [{first: found for first, _, found in row} for row in by_line]
     middles = [line.middle for line in lines]
     ruled = {bisect_left(middles, y) - 1 for y in full}
-    places: list[Place] = []
+    cells: list[GridCell] = []
     for r, (begin, end) in enumerate(row_groups(lines, words, ruled, columns.limits()), start=top):
-        row: dict[int, Place] = {}
-        for first, last, words_of_line in (cell for line in cells[begin : end + 1] for cell in line):
-            place = row.setdefault(first, Place(r, first))
-            place.words += words_of_line
-            place.col_span = max(place.col_span, last - first + 1)
+        row: dict[int, GridCell] = {}
+        for first, last, words_of_line in (c for line in by_line[begin : end + 1] for c in line):
+            cell = row.setdefault(first, GridCell(r, first))
+            cell.words += words_of_line
+            cell.col_span = max(cell.col_span, last - first + 1)
         _unlap(row)
-        places += row.values()
-    return places
+        cells += row.values()
+    return cells
 
 
 def _framed(lines: Sequence[Line], head: int, full: Sequence[float]) -> bool:
@@ -93,7 +93,7 @@ def _framed(lines: Sequence[Line], head: int, full: Sequence[float]) -> bool:
     )
 
 
-def _body_cells(pieces: Sequence[Piece], columns: Columns) -> list[tuple[int, int, list[Word]]]:
+def _line_cells(pieces: Sequence[Piece], columns: Columns) -> list[tuple[int, int, list[Word]]]:
     """(first column, last column, words) of the cells of one line."""
     cells: list[tuple[int, int, list[Word]]] = []
     for piece in pieces:
@@ -115,7 +115,7 @@ def _body_cells(pieces: Sequence[Piece], columns: Columns) -> list[tuple[int, in
     return cells
 
 
-def _unlap(row: dict[int, Place]) -> None:
+def _unlap(row: dict[int, GridCell]) -> None:
     """Ends each cell before the next one of its row begins."""
     starts = sorted(row)
     for c, following in pairwise(starts):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from internvl_loaders.content import Rect, Ruling
-from internvl_loaders.structure.tables.breaks import foreign, parts_of
+from internvl_loaders.structure.tables.breaks import in_other_columns, parts_of
 from internvl_loaders.structure.tables.prose import without_prose
 from internvl_loaders.structure.tables.runs import CAPTION, headings_start, run_end
 from internvl_loaders.structure.tables.words import Row, Word, bounds, is_data, is_value, rows_of
@@ -41,7 +41,7 @@ def stacked_regions(words: Sequence[Word], across: Sequence[Ruling]) -> list[Reg
         run = [stack[0]]
         for upper, lower in pairwise(stack):
             band = _inside(words, Rect(x0 - 2, upper.y0, x1 + 2, lower.y0))
-            if _tabular(band, x1 - x0) if band else lower.y0 - upper.y0 <= 2 * em:
+            if _is_tabular(band, x1 - x0) if band else lower.y0 - upper.y0 <= 2 * em:
                 run.append(lower)
             else:
                 regions += _between(run, words, across)
@@ -92,7 +92,7 @@ def _has_headings(row: Row, below: Sequence[Row], ruling: float) -> bool:
     if lead is None or not is_data(lead) or not 2 < len(row.pieces) == len(lead.pieces):
         return False
     words = not any(is_value(p.text) for p in row.pieces)
-    return words and ruling - row.line.y1 < row.line.em and not foreign(row, [lead], row.line.em)
+    return words and ruling - row.line.y1 < row.line.em and not in_other_columns(row, [lead], row.line.em)
 
 
 def _regions(rows: Sequence[Row], across: Sequence[Ruling], ruled: Rect | None = None) -> list[Region]:
@@ -131,7 +131,7 @@ def _inside(words: Sequence[Word], rect: Rect) -> list[Word]:
     return [w for w in words[first:last] if rect.x0 - w.em <= (w.x0 + w.x1) / 2 <= rect.x1 + w.em]
 
 
-def _tabular(words: Sequence[Word], width: float) -> bool:
+def _is_tabular(words: Sequence[Word], width: float) -> bool:
     """Whether the lines between two rulings may be rows of a table rather than running text."""
     rows = rows_of(words)
     if any(CAPTION.match(row.text) for row in rows):

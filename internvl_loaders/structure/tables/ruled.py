@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from internvl_loaders.structure.tables.grid import Grid, Place, compact, header_rows
+from internvl_loaders.structure.tables.grid import Grid, GridCell, compact, header_rows
 from internvl_loaders.structure.tables.gutters import gutters_of
 from internvl_loaders.structure.tables.open import open_grid
 from internvl_loaders.structure.tables.rows import row_groups
@@ -41,20 +41,20 @@ def lattice_grid(lattice: Lattice, words: Sequence[Word]) -> Grid | None:
     _split_rows(xs, ys, inside)
     if len(xs) * len(ys) > MAX_SLOTS:
         return None
-    places, leaders = _filled_places(xs, ys, inside)
-    grid = compact(Grid(rect, len(ys), len(xs), places, 0, True, leaders))
-    if not grid.places:
+    cells, leaders = _filled_cells(xs, ys, inside)
+    grid = compact(Grid(rect, len(ys), len(xs), cells, 0, True, leaders))
+    if not grid.cells:
         return None
     grid.header = header_rows(grid)
     return grid
 
 
-def _filled_places(xs: Axis, ys: Axis, words: Sequence[Word]) -> tuple[list[Place], list[Word]]:
+def _filled_cells(xs: Axis, ys: Axis, words: Sequence[Word]) -> tuple[list[GridCell], list[Word]]:
     """The cells with their words line by line, and dotted leaders apart."""
-    places = _merge_slots(xs, ys)
+    cells = _merge_slots(xs, ys)
     slot = {
         (r, c): p
-        for p in places
+        for p in cells
         for r in range(p.row, p.row + p.row_span)
         for c in range(p.col, p.col + p.col_span)
     }
@@ -62,11 +62,11 @@ def _filled_places(xs: Axis, ys: Axis, words: Sequence[Word]) -> tuple[list[Plac
     for line in lines_of(words):
         leaders += line.leaders
         for w in line.words:
-            slot[ys.place(w.middle), xs.place((w.x0 + w.x1) / 2)].words.append(w)
-    for p in places:
+            slot[ys.index_at(w.middle), xs.index_at((w.x0 + w.x1) / 2)].words.append(w)
+    for p in cells:
         if len(p.words) > 1:
             p.words = [w for line in lines_of(p.words) for w in line.words]
-    return places, leaders
+    return cells, leaders
 
 
 def _drop_thin(axis: Axis, at: Sequence[float], least: float) -> None:
@@ -86,7 +86,7 @@ def _rows_unruled(xs: Axis, ys: Axis, words: Sequence[Word]) -> bool:
         return False
     slots: dict[tuple[int, int], list[Word]] = {}
     for w in words:
-        slots.setdefault((ys.place(w.middle), xs.place((w.x0 + w.x1) / 2)), []).append(w)
+        slots.setdefault((ys.index_at(w.middle), xs.index_at((w.x0 + w.x1) / 2)), []).append(w)
     stacked: set[int] = set()
     for (row, _), found in slots.items():
         lines = lines_of(found)
@@ -115,7 +115,7 @@ def _split_rows(xs: Axis, ys: Axis, words: Sequence[Word]) -> None:
     """Adds row borders where one ruled row holds several rows of text."""
     bands: list[list[Word]] = [[] for _ in range(len(ys))]
     for w in words:
-        bands[ys.place(w.middle)].append(w)
+        bands[ys.index_at(w.middle)].append(w)
     ruled = sum(1 for band in bands if band)
     for r in range(len(bands) - 1, -1, -1):
         lines = lines_of(bands[r])
@@ -132,7 +132,7 @@ def _split_rows(xs: Axis, ys: Axis, words: Sequence[Word]) -> None:
 def _by_column(line: Line, xs: Axis) -> dict[int, list[Word]]:
     row: dict[int, list[Word]] = {}
     for w in line.words:
-        row.setdefault(xs.place((w.x0 + w.x1) / 2), []).append(w)
+        row.setdefault(xs.index_at((w.x0 + w.x1) / 2), []).append(w)
     return row
 
 
@@ -150,26 +150,26 @@ def _values_are_stacked(cells: Sequence[Mapping[int, Sequence[Word]]]) -> bool:
     return stacked > 0 and stacked * 2 >= among
 
 
-def _merge_slots(xs: Axis, ys: Axis) -> list[Place]:
+def _merge_slots(xs: Axis, ys: Axis) -> list[GridCell]:
     """Slots joined to rectangles where the wall between them is missing."""
-    runs: list[Place] = []
-    above: dict[tuple[int, int], Place] = {}
+    runs: list[GridCell] = []
+    above: dict[tuple[int, int], GridCell] = {}
     for r in range(len(ys)):
         top, bottom = ys.at[r], ys.at[r + 1]
-        current: dict[tuple[int, int], Place] = {}
+        current: dict[tuple[int, int], GridCell] = {}
         c = 0
         while c < len(xs):
             end = c + 1
             while end < len(xs) and not xs.wall(end, top, bottom):
                 end += 1
             key = (c, end)
-            place = above.get(key)
-            if place is not None and not ys.wall(r, xs.at[c], xs.at[end]):
-                place.row_span += 1
+            cell = above.get(key)
+            if cell is not None and not ys.wall(r, xs.at[c], xs.at[end]):
+                cell.row_span += 1
             else:
-                place = Place(r, c, 1, end - c)
-                runs.append(place)
-            current[key] = place
+                cell = GridCell(r, c, 1, end - c)
+                runs.append(cell)
+            current[key] = cell
             c = end
         above = current
     return runs

@@ -143,7 +143,7 @@ class Axis:
     def remove(self, i: int) -> None:
         del self.at[i], self.drawn[i]
 
-    def place(self, at: float) -> int:
+    def index_at(self, at: float) -> int:
         """The interval that holds `at`, the outer ones reaching out."""
         return min(max(bisect_right(self.at, at) - 1, 0), len(self) - 1)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from internvl_loaders.content import Ruling
-from internvl_loaders.structure.tables.breaks import foreign, widest_gap
+from internvl_loaders.structure.tables.breaks import in_other_columns, widest_gap
 from internvl_loaders.structure.tables.words import Piece, Row, is_data, is_value
 
 CAPTION = re.compile(
@@ -60,7 +60,11 @@ class Run:
             return False
         if len(columns) < len(self.columns) and gap > em:
             return False  # other columns after a gap: another table
-        if self.data and not any(is_value(p.text) for p in row.pieces) and foreign(row, self.data, em):
+        if (
+            self.data
+            and not any(is_value(p.text) for p in row.pieces)
+            and in_other_columns(row, self.data, em)
+        ):
             return False  # the headings of another table
         if is_data(row):
             self.data.append(row)

@@ -12,7 +12,7 @@ MAX_SPAN = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class AnswerCell:
     """A cell as it was written. `row_span` 0 is to the end of the table."""
 
     text: str
@@ -21,32 +21,33 @@ class Spread:
     header: bool = False
 
 
-def laid_out(rows: Sequence[Sequence[Spread]]) -> Table | None:
+def table_of(rows: Sequence[Sequence[AnswerCell]]) -> Table | None:
     """Each cell at the first free place of its row, spans cut short where they would overlap or leave
     the table. None where there is no cell, or spans or rows would need too many places."""
     if not any(rows):
         return None
-    for spread in (rows, [[replace(cell, row_span=1, col_span=1) for cell in row] for row in rows]):
-        cells = _placed(spread)
+    plain = [[replace(cell, row_span=1, col_span=1) for cell in row] for row in rows]
+    for spanning in (rows, plain):
+        cells = _placed(spanning)
         if cells is not None:
             cols = max(cell.col + cell.col_span for cell in cells)
             return Table(rows=len(rows), cols=cols, cells=tuple(cells))
     return None
 
 
-def _placed(rows: Sequence[Sequence[Spread]]) -> list[Cell] | None:
+def _placed(rows: Sequence[Sequence[AnswerCell]]) -> list[Cell] | None:
     """None where the grid would have more than MAX_PLACES places."""
     cells: list[Cell] = []
     taken: set[tuple[int, int]] = set()
     width = 0
-    for row, spreads in enumerate(rows):
+    for row, written in enumerate(rows):
         col = 0
-        for spread in spreads:
+        for cell in written:
             while (row, col) in taken:
                 col += 1
-            tall = min(spread.row_span or len(rows), len(rows) - row)
+            tall = min(cell.row_span or len(rows), len(rows) - row)
             wide = 1
-            while wide < min(spread.col_span, MAX_SPAN) and (row, col + wide) not in taken:
+            while wide < min(cell.col_span, MAX_SPAN) and (row, col + wide) not in taken:
                 wide += 1
             width = max(width, col + wide)
             if width * len(rows) > MAX_PLACES or len(taken) + tall * wide > MAX_PLACES:
@@ -57,7 +58,7 @@ def _placed(rows: Sequence[Sequence[Spread]]) -> list[Cell] | None:
                 places = [(row, c) for c in range(col, col + wide)]
             taken.update(places)
             cells.append(
-                Cell(row=row, col=col, row_span=tall, col_span=wide, text=spread.text, header=spread.header)
+                Cell(row=row, col=col, row_span=tall, col_span=wide, text=cell.text, header=cell.header)
             )
             col += wide
     return cells

@@ -10,7 +10,7 @@ from html import escape, unescape
 from lxml import etree, html
 
 from internvl_loaders.document import Block
-from internvl_loaders.transcribe.answer.grid import MAX_SPAN, Spread, laid_out, table_block
+from internvl_loaders.transcribe.answer.grid import MAX_SPAN, AnswerCell, table_block, table_of
 from internvl_loaders.transcribe.answer.text import untagged
 
 _LINES = frozenset({"br", "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "caption"})
@@ -26,9 +26,9 @@ def html_table(markup: str) -> Iterator[Block]:
     """
     markup = _ENTITY.sub(lambda entity: escape(unescape(entity[0]), quote=False), markup)
     found = list(_read(markup))
-    said = " ".join(block.text for block in found)
+    kept = " ".join(block.text for block in found)
     plain = unescape(untagged(markup))
-    if _letters(plain) - _letters(said):
+    if _letters(plain) - _letters(kept):
         found = [Block(type="paragraph", text=text)] if (text := _lines(plain)) else []
     yield from found
 
@@ -48,13 +48,13 @@ def _read(markup: str) -> Iterator[Block]:
         return
     beside: list[str] = []
     captions: list[str] = []
-    rows: list[list[Spread]] = []
+    rows: list[list[AnswerCell]] = []
     _collect(root, table, rows, captions, beside)
     for caption in captions:
         yield Block(type="caption", text=caption)
     if loose := _lines("\n".join(beside)):
         yield Block(type="paragraph", text=loose)
-    grid = laid_out(rows)
+    grid = table_of(rows)
     if grid is not None:
         yield table_block(grid)
 
@@ -62,7 +62,7 @@ def _read(markup: str) -> Iterator[Block]:
 def _collect(
     root: html.HtmlElement,
     table: html.HtmlElement,
-    rows: list[list[Spread]],
+    rows: list[list[AnswerCell]],
     captions: list[str],
     beside: list[str],
 ) -> None:
@@ -111,10 +111,10 @@ def _outer_cell(cell: html.HtmlElement) -> html.HtmlElement | None:
     return next(cell.iterancestors("td", "th"), None)
 
 
-def _cell(element: html.HtmlElement, in_head: bool) -> Spread:
+def _cell(element: html.HtmlElement, in_head: bool) -> AnswerCell:
     text = _text(element)
     bold = _BOLD.fullmatch(text)
-    return Spread(
+    return AnswerCell(
         bold[1].strip() if bold else text,
         row_span=_span(element, "rowspan"),
         col_span=max(_span(element, "colspan"), 1),
@@ -128,7 +128,7 @@ def _span(element: html.HtmlElement, name: str) -> int:
 
 
 def _text(element: html.HtmlElement) -> str:
-    """What it says, line by line; cells of its own table that stand in it say theirs themselves."""
+    """What it says, line by line; cells of its own table that stand in it have their own."""
     apart = set(_cells_within(element)) if element.tag in {"td", "th"} else set()
     parts: list[str] = []
     stack: list[html.HtmlElement | str] = [element]

@@ -14,7 +14,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from internvl_loaders.document import Block
-from internvl_loaders.transcribe.answer.grid import Spread, laid_out, table_block
+from internvl_loaders.transcribe.answer.grid import AnswerCell, table_block, table_of
 
 _INLINE = (
     "a|abbr|b|bdo|big|center|cite|code|del|dfn|em|figcaption|figure|font|i|img|ins|kbd|mark|q|s|samp|small|"
@@ -45,7 +45,7 @@ _ALONE = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+)\\\)", re.DOTALL)
 
 def text_blocks(text: str) -> Iterator[Block]:
     """Where markdown would swallow a letter or digit, its paragraphs are kept as they stand."""
-    for is_table, lines in _runs(_plain(text).split("\n")):
+    for is_table, lines in _table_runs(_plain(text).split("\n")):
         if is_table:
             yield from _table(lines)
             continue
@@ -56,7 +56,9 @@ def text_blocks(text: str) -> Iterator[Block]:
             found = []
         if _letters(part) - _letters(*(f"{block.marker or ''}{block.text}" for block in found)):
             found = [
-                Block(type="paragraph", text=one.strip()) for one in _PARAGRAPH_END.split(part) if one.strip()
+                Block(type="paragraph", text=paragraph.strip())
+                for paragraph in _PARAGRAPH_END.split(part)
+                if paragraph.strip()
             ]
         yield from found
 
@@ -64,13 +66,13 @@ def text_blocks(text: str) -> Iterator[Block]:
 def inline_text(text: str) -> str:
     """Without the marks of emphasis, links and code; formulas keep theirs."""
     found = _markdown().parseInline(text.strip())[0]
-    plain = _said(found.children or ())
+    plain = _printed(found.children or ())
     return text.strip() if _letters(text) - _letters(plain) else plain.strip()
 
 
 def untagged(text: str) -> str:
     """Tags that HTML knows are gone; what only looks like one, as `<name>`, stays."""
-    return _TAG.sub(lambda tag: _instead(tag, markdown=False), text)
+    return _TAG.sub(lambda tag: _replacement(tag, markdown=False), text)
 
 
 def _letters(*texts: str) -> Counter[str]:
@@ -87,16 +89,16 @@ def _plain(text: str) -> str:
 
 def _row_or_text(line: str) -> str:
     in_row = line.lstrip().startswith("|")  # which ends with its line
-    return _TAG.sub(lambda tag: _instead(tag, markdown=not in_row), line)
+    return _TAG.sub(lambda tag: _replacement(tag, markdown=not in_row), line)
 
 
-def _instead(tag: re.Match[str], *, markdown: bool) -> str:
+def _replacement(tag: re.Match[str], *, markdown: bool) -> str:
     if tag["inline"]:
         picture = tag["inline"].lower() == "img" and _ALTERNATIVE.search(tag["attributes"])
         if not picture:
             return ""
-        said = " ".join(next(filter(None, picture.groups()), "").split())
-        return f"![{said}]()" if markdown else said
+        text = " ".join(next(filter(None, picture.groups()), "").split())
+        return f"![{text}]()" if markdown else text
     if not markdown:
         return " " if tag["line"] or tag["block"] or tag["item"] else ""
     if tag["line"]:
@@ -107,7 +109,7 @@ def _instead(tag: re.Match[str], *, markdown: bool) -> str:
     return "\n- " if tag["item"] and opens else "\n\n"
 
 
-def _runs(lines: Sequence[str]) -> Iterator[tuple[bool, list[str]]]:
+def _table_runs(lines: Sequence[str]) -> Iterator[tuple[bool, list[str]]]:
     """Lines of one table, and lines between tables."""
     piped = [line.lstrip().startswith("|") for line in lines]
     for place in range(1, len(lines)):
@@ -118,8 +120,8 @@ def _runs(lines: Sequence[str]) -> Iterator[tuple[bool, list[str]]]:
                 piped[row] = True
                 row += 1
     for is_piped, run in groupby(zip(piped, lines, strict=True), key=lambda pair: pair[0]):
-        held = [line for _, line in run]
-        yield is_piped and len(held) > 1, held
+        run_lines = [line for _, line in run]
+        yield is_piped and len(run_lines) > 1, run_lines
 
 
 def _table(lines: Sequence[str]) -> Iterator[Block]:
@@ -133,8 +135,8 @@ def _table(lines: Sequence[str]) -> Iterator[Block]:
             rows.append(_cells(line))
     if not any(any(row) for row in rows[:header]):
         rows, header = rows[header:], 0
-    spread = [[Spread(cell, header=place < header) for cell in row] for place, row in enumerate(rows)]
-    table = laid_out(spread)
+    spread = [[AnswerCell(cell, header=place < header) for cell in row] for place, row in enumerate(rows)]
+    table = table_of(spread)
     if table is not None:
         yield table_block(table)
     elif text := "\n".join("\t".join(row) for row in rows).strip():
@@ -196,16 +198,16 @@ class _Walk:
         for token in _markdown().parse(text):
             match token.type:
                 case "bullet_list_open" | "ordered_list_open":
-                    yield from self._held()
+                    yield from self._finished_item()
                     self.lists.append(token.type)
                 case "bullet_list_close" | "ordered_list_close":
                     self.lists.pop()
                 case "list_item_open":
-                    yield from self._held()
+                    yield from self._finished_item()
                     marker = f"{token.info}{token.markup}"
                     self.item = Block(type="list_item", marker=marker, level=len(self.lists) - 1)
                 case "list_item_close":
-                    yield from self._held()
+                    yield from self._finished_item()
                 case "heading_open":
                     self.heading = int(token.tag[1])
                 case "heading_close":
@@ -213,7 +215,7 @@ class _Walk:
                 case "inline":
                     yield from self._inline(token)
 
-    def _held(self) -> Iterator[Block]:
+    def _finished_item(self) -> Iterator[Block]:
         """The list item at hand, once it is known what is in it."""
         item, self.item = self.item, None
         if item is not None and (item.text or item.marker not in {"-", "*", "+"}):
@@ -221,12 +223,12 @@ class _Walk:
 
     def _inline(self, token: Token) -> Iterator[Block]:
         children = token.children or []
-        text = _said(children).strip()
+        text = _printed(children).strip()
         if self.item is not None and self.heading is None:
             parts = [part for part in (self.item.text, text) if part]
             self.item = self.item.model_copy(update={"text": "\n".join(parts)})
             return
-        yield from self._held()
+        yield from self._finished_item()
         if self.heading is not None:
             if text:
                 yield Block(type="heading", text=text, level=self.heading)
@@ -238,8 +240,8 @@ class _Walk:
             yield Block(type="paragraph", text=text)
 
 
-def _said(children: Sequence[Token]) -> str:
-    """Text as printed; an address that a link does not show is said after it."""
+def _printed(children: Sequence[Token]) -> str:
+    """Text as printed; an address that a link does not show comes after it."""
     parts: list[str] = []
     links: list[tuple[int, str]] = []
     for child in children:
@@ -247,7 +249,7 @@ def _said(children: Sequence[Token]) -> str:
             case "softbreak" | "hardbreak":
                 parts.append("\n")
             case "image":
-                parts.append(_said(child.children or ()) or child.content)
+                parts.append(_printed(child.children or ()) or child.content)
             case "link_open":
                 links.append((len(parts), str(child.attrGet("href") or "")))
             case "link_close":

@@ -12,7 +12,7 @@ import numpy as np
 
 from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.structure.script import is_cjk
-from internvl_loaders.transcribe import Reading
+from internvl_loaders.transcribe import OCRPage
 from internvl_loaders.transcribe.ocr import lone
 from internvl_loaders.transcribe.ocr.orientation import (
     find_rotation,
@@ -58,56 +58,56 @@ class RapidOCRTranscriber:
         self.threads = threads
         self._networks = PPOCR(threads)
 
-    def read(self, image: PIL.Image.Image, dpi: float) -> Reading:
+    def read(self, image: PIL.Image.Image, dpi: float) -> OCRPage:
         """The page's text, rulings and pictures in points; `image` is left as it is."""
         cv2.setNumThreads(self.threads)
         clock = _Clock()
         page = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-        with clock("detect"):
-            quads, scale = self._detect(page)
-        with clock("orient"):
-            rotation, lines = find_rotation(page, quads, self._networks.recognise)
-        if rotation:
-            page, lines = turn(page, rotation), {}
-            # Lines lying down are boxed less well: found anew, they read as on an upright page.
-            with clock("detect"):
-                quads, scale = self._detect(page)
+        page, quads, scale, rotation, known = self._turned_upright(page, clock)
         with clock("recognise"):
             down = running_down(quads)
             crops = [cut_out(page, quad, bool(d)) for quad, d in zip(quads, down, strict=True)]
-            lines |= {i: self._networks.recognise(c) for i, c in enumerate(crops) if i not in lines}
+            known |= {i: self._networks.recognise(c) for i, c in enumerate(crops) if i not in known}
         with clock("orient"):
             skew = find_skew(quads)
             if abs(skew) >= _LEAST_SKEW:
                 page, quads = straighten(page, quads, skew)
             else:
                 skew = 0.0
-        seen = [
-            _Seen(line, crops[i], quads[i], bool(down[i]))
-            for i, line in sorted(_without_specks(lines).items())
+        lines = [
+            _TextLine(line, crops[i], quads[i], bool(down[i]))
+            for i, line in sorted(_without_specks(known).items())
         ]
         with clock("rules"):
-            boxes = _boxes(seen)
-            rulings = find_rulings(page, boxes, _line_height(seen) or dpi / 6)
+            boxes = _boxes(lines)
+            rulings = find_rulings(page, boxes, _line_height(lines) or dpi / 6)
             figures = find_figures(page, boxes)
         with clock("recognise"):
-            seen += self._lone_characters(page, boxes, rulings)
-        points = 72 / dpi
-        seen.sort(key=lambda s: (s.quad[:, 1].min(), s.quad[:, 0].min()))
-        return Reading(
-            content=Content(
-                width=page.shape[1] * points,
-                height=page.shape[0] * points,
-                spans=[span for number, s in enumerate(seen) for span in _spans(s, number, points, scale)],
-                rulings=[Ruling(*(v * points for v in ruling)) for ruling in rulings],
-                figures=[Rect(*(v * points for v in figure)) for figure in figures],
-            ),
+            lines += self._lone_characters(page, boxes, rulings)
+        lines.sort(key=lambda x: (x.quad[:, 1].min(), x.quad[:, 0].min()))
+        return OCRPage(
+            content=_content(page, lines, rulings, figures, 72 / dpi, scale),
             rotation=rotation,
             skew=skew,
-            confidence=mean_confidence([s.line for s in seen]) if seen else None,
+            confidence=mean_confidence([x.recognised for x in lines]) if lines else None,
             image=_image(page, image, rotation, skew),
             timings=clock.seconds,
         )
+
+    def _turned_upright(self, page: Array, clock: _Clock) -> tuple[Array, Array, float, int, dict[int, Line]]:
+        """The page upright, its quads, the scale they were found at, the turn undone, and lines read
+        on the way, by quad."""
+        with clock("detect"):
+            quads, scale = self._detect(page)
+        with clock("orient"):
+            rotation, lines = find_rotation(page, quads, self._networks.recognise)
+        if not rotation:
+            return page, quads, scale, 0, dict(lines)
+        page = turn(page, rotation)
+        # Lines lying down are boxed less well: found anew, they read as on an upright page.
+        with clock("detect"):
+            quads, scale = self._detect(page)
+        return page, quads, scale, rotation, {}
 
     def upright(self, image: PIL.Image.Image) -> tuple[PIL.Image.Image, int]:
         """The page upright, itself if it is, and the clockwise turn that was undone."""
@@ -116,13 +116,13 @@ class RapidOCRTranscriber:
         rotation, _ = find_rotation(page, self._detect(page)[0], self._networks.recognise)
         return _image(turn(page, rotation), image, rotation, 0.0), rotation
 
-    def _lone_characters(self, page: Array, boxes: Array, rulings: Sequence[Ruling]) -> list[_Seen]:
+    def _lone_characters(self, page: Array, boxes: Array, rulings: Sequence[Ruling]) -> list[_TextLine]:
         found = []
         for quad in lone.candidates(page, boxes, rulings):
             crop = cut_out(page, quad, turned=False)
             line = self._networks.recognise(crop)
             if lone.believable(line):
-                found.append(_Seen(line, crop, quad, down=False))
+                found.append(_TextLine(line, crop, quad, down=False))
         return found
 
     def _detect(self, page: Array) -> tuple[Array, float]:
@@ -168,24 +168,42 @@ class _Clock:
         self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - started, 4)
 
 
-class _Seen(NamedTuple):
+class _TextLine(NamedTuple):
     """A line, its image, its place on the straightened page, and whether it runs down it."""
 
-    line: Line
+    recognised: Line
     crop: Array
     quad: Array
     down: bool
 
 
-def _boxes(seen: Sequence[_Seen]) -> Array:
+def _content(
+    page: Array,
+    lines: Sequence[_TextLine],
+    rulings: Sequence[Ruling],
+    figures: Sequence[Rect],
+    points: float,
+    scale: float,
+) -> Content:
+    """In points, `points` a pixel; the text was found at `scale`."""
+    return Content(
+        width=page.shape[1] * points,
+        height=page.shape[0] * points,
+        spans=[span for number, x in enumerate(lines) for span in _spans(x, number, points, scale)],
+        rulings=[Ruling(*(v * points for v in ruling)) for ruling in rulings],
+        figures=[Rect(*(v * points for v in figure)) for figure in figures],
+    )
+
+
+def _boxes(lines: Sequence[_TextLine]) -> Array:
     """x0, y0, x1, y1 of every line."""
-    quads = np.array([s.quad for s in seen]).reshape(-1, 4, 2)
+    quads = np.array([x.quad for x in lines]).reshape(-1, 4, 2)
     return np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
 
 
-def _line_height(seen: Sequence[_Seen]) -> float:
+def _line_height(lines: Sequence[_TextLine]) -> float:
     """The median one in pixels; 0 on a page without text."""
-    return float(np.median(np.minimum(*sides(np.array([s.quad for s in seen]))))) if seen else 0.0
+    return float(np.median(np.minimum(*sides(np.array([x.quad for x in lines]))))) if lines else 0.0
 
 
 def _without_specks(lines: Mapping[int, Line]) -> dict[int, Line]:
@@ -202,15 +220,15 @@ def _without_specks(lines: Mapping[int, Line]) -> dict[int, Line]:
     }
 
 
-def _spans(seen: _Seen, number: int, points: float, scale: float) -> Iterator[Span]:
+def _spans(line: _TextLine, number: int, points: float, scale: float) -> Iterator[Span]:
     """A line's words in points, trimmed to the height of its letters."""
-    corners = seen.quad[[1, 2, 3, 0]] if seen.down else seen.quad
+    corners = line.quad[[1, 2, 3, 0]] if line.down else line.quad
     start = corners[[0, 3]] * points
     along = corners[[1, 2]] * points - start
     height = float(np.linalg.norm(start[1] - start[0] + (along[1] - along[0]) / 2))
     above, below = (min(pixels / scale * points / max(height, 1e-6), 0.25) for pixels in (_ABOVE, _BELOW))
     trim = np.array([[1 - above, above], [below, 1 - below]])
-    for word in words(seen.line, seen.crop):
+    for word in words(line.recognised, line.crop):
         ends = np.concatenate([trim @ (start + along * at) for at in (word.start, word.end)])
         (x0, y0), (x1, y1) = ends.min(axis=0).tolist(), ends.max(axis=0).tolist()
         yield Span(
@@ -221,7 +239,7 @@ def _spans(seen: _Seen, number: int, points: float, scale: float) -> Iterator[Sp
             y1,
             size=height * (1 - above - below),
             line=number,
-            upright=not seen.down,
+            upright=not line.down,
             confidence=round(word.confidence, 4),
         )
 

@@ -14,7 +14,7 @@ from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline import reading
 from internvl_loaders.pipeline.reading import OpenDocument
 from internvl_loaders.structure.sane import sane
-from internvl_loaders.transcribe import Reading
+from internvl_loaders.transcribe import OCRPage
 
 ODD = [0.0, math.nan, math.inf, -1e308, 300.0]
 WORDS = ["The", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog", "and", "runs", "home"]
@@ -64,8 +64,8 @@ class StubOCR:
     def __init__(self, content: Content) -> None:
         self.content = content
 
-    def read(self, image: PIL.Image.Image, dpi: float) -> Reading:
-        return Reading(self.content, confidence=0.9)
+    def read(self, image: PIL.Image.Image, dpi: float) -> OCRPage:
+        return OCRPage(self.content, confidence=0.9)
 
 
 @pytest.fixture

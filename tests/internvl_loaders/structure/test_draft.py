@@ -27,10 +27,10 @@ def test_a_long_text_is_what_its_lines_joined_one_by_one_are(words: int) -> None
     seen = {"everywhere": 1, "hyphen-ated": 2}
     whole = reduce(lambda text, line: join_lines(text, line.text, seen), parts[1:], parts[0].text)
     assert len(whole) > 10_000
-    assert Draft("paragraph", parts, hard=[False] * 2999).text(seen) == whole
+    assert Draft("paragraph", parts, hard_breaks=[False] * 2999).text(seen) == whole
 
 
 def test_lines_that_end_on_purpose_stay_lines() -> None:
     parts = lines(3000, 5)
-    draft = Draft("paragraph", parts, hard=[True] * 2999)
+    draft = Draft("paragraph", parts, hard_breaks=[True] * 2999)
     assert draft.text() == "\n".join(line.text for line in parts)
