@@ -40,20 +40,19 @@ _BETWEEN_WORDS = ((6, _Least(0.4, 0.55, 1.6)), (3, _Least(0.55, 0.7, 2)), (1, _L
 
 def body_lines(lines: Sequence[Line], walls: Sequence[float] = ()) -> list[Line]:
     """The lines that show the columns best: rows of values if there are some, else the fullest."""
-    pieces = [pieces_of(line.words, walls) for line in lines]
+    cut = [(line, pieces_of(line.words, walls)) for line in lines]
+    most = max((len(pieces) for _, pieces in cut), default=0)
+    full = [line for line, pieces in cut if len(pieces) >= max(2, most / 2)]
     data = [
-        line
-        for line, parts in zip(lines, pieces, strict=True)
-        if len(parts) > 1 and sum(is_value(p.text) for p in parts) * 2 >= len(parts)
+        (line, len(pieces))
+        for line, pieces in cut
+        if len(pieces) > 1 and sum(is_value(p.text) for p in pieces) * 2 >= len(pieces)
     ]
-    most = max((len(parts) for parts in pieces), default=0)
-    full = [line for line, parts in zip(lines, pieces, strict=True) if len(parts) >= max(2, most / 2)]
     if len(data) < 2 or len(data) * 4 < len(full):
         return full
-    counts = [len(pieces_of(line.words, walls)) for line in data]
-    if len(data) == 2:
-        return data if min(counts) == most else full
-    return data if max(counts) * 2 >= most else full
+    counts = [count for _, count in data]
+    telling = min(counts) == most if len(data) == 2 else max(counts) * 2 >= most
+    return [line for line, _ in data] if telling else full
 
 
 def gutters_of(lines: Sequence[Line], walls: Sequence[float] = ()) -> list[Gutter]:

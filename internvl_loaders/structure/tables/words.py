@@ -191,7 +191,7 @@ def pieces_of(words: Sequence[Word], walls: Sequence[float] = ()) -> list[Piece]
             if (
                 gap > PIECE_GAP * em
                 or (gap > NUMBER_GAP * em and is_value(last.text) and is_value(word.text))
-                or any(last.x1 - 0.2 * em <= x <= word.x0 + 0.2 * em for x in walls)
+                or (walls and any(last.x1 - 0.2 * em <= x <= word.x0 + 0.2 * em for x in walls))
             ):
                 pieces.append(_piece(run))
                 run = []
