@@ -60,7 +60,7 @@ class BaseEngine(ABC):
     @property
     def fingerprint(self) -> str:
         """Of this very engine: one that does not say what it depends on answers like no other."""
-        own: str = vars(self).setdefault("_fingerprint", uuid.uuid4().hex)
+        own: str = vars(self).setdefault("_identity", uuid.uuid4().hex)
         return own
 
     @abstractmethod
@@ -80,7 +80,8 @@ class BaseEngine(ABC):
         answers: list[_Answer] = []
         try:
             for request in requests:
-                answers.append(self._begin(request))
+                answers.append(_Answer(request, self._parser))
+                answers[-1].begin(self.start)
             return [answer.result() for answer in answers]
         finally:
             for answer in answers:
@@ -88,24 +89,27 @@ class BaseEngine(ABC):
 
     async def agenerate(self, requests: Sequence[Request]) -> list[Result]:
         answers: list[_Answer] = []
+        results: list[Result] = []
         loop = asyncio.get_running_loop()
         try:
             for request in requests:
-                answers.append(await asyncio.to_thread(self._begin, request))
+                answers.append(_Answer(request, self._parser))
+                await asyncio.to_thread(answers[-1].begin, self.start)
             for answer in answers:
                 done: asyncio.Future[None] = loop.create_future()
                 answer.when_done(partial(_call_soon, loop, _resolve, done))
                 await done
-            # A critic may take its time.
-            return [await asyncio.to_thread(answer.result) for answer in answers]
+                results.append(await asyncio.to_thread(answer.result))  # a critic may take its time
+            return results
         finally:
             for answer in answers:
                 answer.cancel()
 
     def stream(self, request: Request) -> Generator[Event, None, None]:
         events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
-        handle = self._stream_into(request, events.put)
+        handle = _Starting()
         try:
+            handle.begin(partial(self._stream_into, request, events.put))
             while True:
                 event = events.get()
                 if isinstance(event, BaseException):
@@ -120,8 +124,9 @@ class BaseEngine(ABC):
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
         put = partial(_call_soon, loop, events.put_nowait)
-        handle = await asyncio.to_thread(self._stream_into, request, put)
+        handle = _Starting()
         try:
+            await asyncio.to_thread(handle.begin, partial(self._stream_into, request, put))
             while True:
                 event = await events.get()
                 if isinstance(event, BaseException):
@@ -131,11 +136,6 @@ class BaseEngine(ABC):
                     return
         finally:
             handle.cancel()
-
-    def _begin(self, request: Request) -> _Answer:
-        answer = _Answer(request, self._parser)
-        answer.handle = self.start(request, answer.listen)
-        return answer
 
     def _stream_into(self, request: Request, put: Callable[[Event | BaseException], object]) -> Handle:
         if request.n > 1:
@@ -157,20 +157,59 @@ class BaseEngine(ABC):
         return CallParser(form, salt, anywhere=request.grammar is None)
 
 
+class _Starting:
+    """A request that another thread may be starting yet: cancelled before it runs, it ends once it does."""
+
+    def __init__(self) -> None:
+        self._started: Handle | None = None
+        self._cancelled = False
+        self._lock = threading.Lock()
+
+    def begin(self, start: Callable[[], Handle]) -> None:
+        started = start()
+        with self._lock:
+            self._started, cancelled = started, self._cancelled
+        if cancelled:
+            started.cancel()
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._cancelled, started = True, self._started
+        if started is not None:
+            started.cancel()
+
+
 class _Events:
-    """What an engine tells of one sample, with the calls in its text parsed."""
+    """What is told of one sample, with the calls in its text parsed. Only an error may follow the end."""
 
     def __init__(self, parser: CallParser | None) -> None:
         self._parser = parser
+        self._ended = False
 
     def of(self, event: Event | BaseException) -> list[Event | BaseException]:
-        if self._parser is None or isinstance(event, ToolCallDelta | BaseException):
+        if isinstance(event, BaseException):  # of any sample of the request
+            return [event]
+        if self._ended:
+            return []
+        self._ended = isinstance(event, Finish)
+        try:
+            return [*self._of(event)]
+        except Exception as error:  # whoever waits must hear of it: engines take no exceptions of listeners
+            self._ended = True
+            return [error]
+
+    def _of(self, event: Event) -> Sequence[Event]:
+        parser = self._parser
+        if parser is None:
             return [event]
         if isinstance(event, TextDelta):
-            return [*self._parsed(event)]
+            return self._parsed(event)
+        if isinstance(event, ToolCallDelta):  # an engine that parses calls itself
+            self._parser = None
+            return [*parser.finish(), event]
         reason = event.reason
-        rest = self._parser.finish()
-        if reason == "stop" and self._parser.completed:
+        rest = parser.finish()
+        if reason == "stop" and parser.completed:
             reason = "tool_calls"
         return [*rest, replace(event, reason=reason)]
 
@@ -220,35 +259,39 @@ class _Sampled:
 class _Answer:
     """All samples of one request as they come in."""
 
-    handle: Handle | None = None
-
     def __init__(self, request: Request, parser: Callable[[Request, int], CallParser | None]) -> None:
         self._request = request
         self._samples = [_Sampled(parser(request, number)) for number in range(request.n)]
         self._left = request.n
         self._error: BaseException | None = None
+        self._handle = _Starting()
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
+
+    def begin(self, start: Callable[[Request, Listener], Handle]) -> None:
+        self._handle.begin(partial(start, self._request, self.listen))
 
     def listen(self, number: int, event: Event | BaseException) -> None:
         callbacks: list[Callable[[], None]] = []
         with self._lock:
             if self._done.is_set():
                 return
-            if isinstance(event, BaseException):
-                self._error, self._left = event, 0
-            else:
-                sample = self._samples[number]
-                for one in sample.events.of(event):
-                    assert not isinstance(one, BaseException)
-                    sample.take(one)
-                self._left -= isinstance(event, Finish)
+            sample = self._samples[number]
+            for one in sample.events.of(event):
+                if isinstance(one, BaseException):
+                    self._error, self._left = one, 0
+                    break
+                sample.take(one)
+                self._left -= isinstance(one, Finish)
             if self._left == 0:
                 self._done.set()
                 callbacks, self._callbacks = self._callbacks, []
+            failed = self._error is not None
         for callback in callbacks:
             callback()
+        if failed:
+            self.cancel()  # its other samples
 
     def when_done(self, callback: Callable[[], None]) -> None:
         with self._lock:
@@ -258,8 +301,7 @@ class _Answer:
         callback()
 
     def cancel(self) -> None:
-        if self.handle is not None:
-            self.handle.cancel()
+        self._handle.cancel()
 
     def result(self) -> Result:
         self._done.wait()

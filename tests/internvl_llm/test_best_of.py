@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -14,14 +14,15 @@ from internvl_llm import (
     Engine,
     EngineError,
     EngineSpec,
+    Event,
+    Finish,
     Image,
     InternVLCritic,
     Message,
     OptionError,
     Request,
-    Result,
-    Sample,
     Sampling,
+    TextDelta,
     TokenLogprob,
     ToolCall,
     ToolResult,
@@ -31,6 +32,7 @@ from internvl_llm.engines.transformers.engine import TransformersEngine
 from internvl_llm.messages import Text
 from tests.kit.checkpoints import built
 from tests.kit.pictures import gradient
+from tests.kit.scripted import ScriptedEngine
 
 ASKED = (Message.user("What is 2 + 3?"),)
 
@@ -62,42 +64,35 @@ def test_consensus_of_few() -> None:
     assert Consensus().scores(ASKED, ["", ""]) == [1.0, 1.0]
 
 
-class Scripted:
-    """An engine that judges a turn by what stands in it; it keeps what it was asked."""
+def judging(**chances: float) -> ScriptedEngine:
+    """An engine that judges a turn by what stands in it."""
 
-    def __init__(self, **chances: float) -> None:
-        self.chances = chances
-        self.asked: list[Request] = []
-        self.calls = 0
-
-    def generate(self, requests: Sequence[Request]) -> list[Result]:
-        self.calls += 1
-        self.asked += requests
-        return [self._judge(request) for request in requests]
-
-    def _judge(self, request: Request) -> Result:
+    def judge(request: Request) -> list[Event]:
         assert request.sampling == Sampling(max_tokens=1, logprobs=20)
         last = request.messages[-1].text
-        good = next((p for word, p in self.chances.items() if word in last), 0.5)
-        top = sorted(
-            [("+", math.log(good * 0.9)), ("-", math.log((1 - good) * 0.9)), ("ok", math.log(0.1))],
-            key=lambda told: -told[1],
-        )
-        told = TokenLogprob(*top[0], tuple(top))
-        return Result((Sample(top[0][0], "length", (told,)),), Usage())
+        good = next((p for word, p in chances.items() if word in last), 0.5)
+        top = [("+", math.log(good * 0.9)), ("-", math.log((1 - good) * 0.9)), ("ok", math.log(0.1))]
+        return likeliest(*sorted(top, key=lambda told: -told[1]))
+
+    return ScriptedEngine(judge)
 
 
-def critic(engine: Any, **options: Any) -> InternVLCritic:
-    return InternVLCritic(cast(Engine, engine), **options)
+def likeliest(*top: tuple[str, float]) -> list[Event]:
+    """The first of these, and that nothing follows."""
+    return [TextDelta(top[0][0], (TokenLogprob(*top[0], top),)), Finish("length", Usage())]
+
+
+def critic(engine: Engine, **options: Any) -> InternVLCritic:
+    return InternVLCritic(engine, **options)
 
 
 def test_each_step_is_told_in_a_turn_of_its_own() -> None:
-    engine = Scripted(first=0.9, second=0.3, third=0.6)
+    engine = judging(first=0.9, second=0.3, third=0.6)
     answers = ["A first step.\n\nThe second\nof two lines.\n\n\n\nA third.", "A first step."]
     judge = critic(engine)
     assert judge.step_scores(ASKED, answers) == [pytest.approx([0.9, 0.3, 0.6]), pytest.approx([0.9])]
     assert judge.scores(ASKED, answers) == pytest.approx([0.6, 0.9])
-    turns = [[(turn.role, turn.text) for turn in request.messages] for request in engine.asked[:4]]
+    turns = [[(turn.role, turn.text) for turn in request.messages] for request in engine.requests[:4]]
     opening = ("user", "### Question:\nWhat is 2 + 3?\n\n### Solution Process:\nA first step.")
     assert turns[0] == turns[3] == [opening]
     assert turns[1] == [opening, ("assistant", "+"), ("user", "The second\nof two lines.")]
@@ -105,23 +100,24 @@ def test_each_step_is_told_in_a_turn_of_its_own() -> None:
 
 
 def test_all_answers_are_judged_in_one_batch_and_equal_ones_once() -> None:
-    engine = Scripted(good=0.8)
+    engine = judging(good=0.8)
+    engine.seconds = 0.2
     assert critic(engine).scores(ASKED, ["good", "bad", "good"]) == pytest.approx([0.8, 0.5, 0.8])
-    assert (engine.calls, len(engine.asked)) == (1, 2)
+    assert (engine.most, len(engine.requests)) == (2, 2)
 
 
 def test_many_steps_are_joined() -> None:
-    engine = Scripted()
+    engine = judging()
     (scores,) = critic(engine, max_steps=3).step_scores(ASKED, ["\n\n".join("abcdefg")])
     assert len(scores) == 3
-    assert engine.asked[-1].messages[-1].text == "g"
-    assert engine.asked[-2].messages[-1].text == "d\n\ne\n\nf"
+    assert engine.requests[-1].messages[-1].text == "g"
+    assert engine.requests[-2].messages[-1].text == "d\n\ne\n\nf"
     with pytest.raises(OptionError, match="max_steps"):
         critic(engine, max_steps=0)
 
 
 def test_an_answer_that_says_nothing() -> None:
-    assert critic(Scripted()).scores(ASKED, ["", "\n\n \n\n"]) == pytest.approx([0.5, 0.5])
+    assert critic(judging()).scores(ASKED, ["", "\n\n \n\n"]) == pytest.approx([0.5, 0.5])
 
 
 def test_what_was_asked_is_shown_with_its_images_and_earlier_turns() -> None:
@@ -133,9 +129,9 @@ def test_what_was_asked_is_shown_with_its_images_and_earlier_turns() -> None:
         Message.tool(ToolResult("1", "look", (Text("12.50"),))),
         Message.user("So what is the total?"),
     )
-    engine = Scripted()
+    engine = judging()
     critic(engine, max_tiles=6, page=True).scores(asked, ["12.50"])
-    (request,) = engine.asked
+    (request,) = engine.requests
     (turn,) = request.messages
     assert turn.parts[2] is picture
     assert (request.max_tiles, request.page) == (6, True)
@@ -147,23 +143,14 @@ def test_what_was_asked_is_shown_with_its_images_and_earlier_turns() -> None:
 
 
 def test_a_model_that_does_not_judge_is_no_critic() -> None:
-    class Chatty(Scripted):
-        def _judge(self, request: Request) -> Result:
-            return Result(
-                (Sample("Well", "length", (TokenLogprob("Well", -0.1, (("Well", -0.1),)),)),), Usage()
-            )
-
+    chatty = ScriptedEngine([likeliest(("Well", -0.1))])
     with pytest.raises(EngineError, match="neither '\\+' nor '-'"):
-        critic(Chatty()).scores(ASKED, ["5"])
+        critic(chatty).scores(ASKED, ["5"])
 
 
 def test_a_judgement_out_of_sight_counts_as_the_least_likely() -> None:
-    class Sure(Scripted):
-        def _judge(self, request: Request) -> Result:
-            top = (("+", -0.01), ("Yes", -5.0), ("I", -9.0))
-            return Result((Sample("+", "length", (TokenLogprob("+", -0.01, top),)),), Usage())
-
-    assert critic(Sure()).scores(ASKED, ["5"]) == pytest.approx([1 / (1 + math.exp(-9.0 + 0.01))])
+    sure = ScriptedEngine([likeliest(("+", -0.01), ("Yes", -5.0), ("I", -9.0))])
+    assert critic(sure).scores(ASKED, ["5"]) == pytest.approx([1 / (1 + math.exp(-9.0 + 0.01))])
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,16 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from internvl_llm.messages import Image, Text
+from internvl_llm.request import Request
 from internvl_loaders.agents import DocumentTools, arguments, refusal
 from internvl_loaders.errors import DocumentNotFoundError, OptionError, PageRangeError, SourceError
 from tests.kit.pdfs import pdf
+from tests.kit.scripted import ScriptedEngine
 
 
 @pytest.fixture
@@ -169,21 +171,19 @@ def test_what_was_read_is_kept_until_the_file_changes(folder: Path, monkeypatch:
     assert "Changed" in tools.parse_document("a.pdf")
 
 
-class Echo:
-    """A scripted engine that says what it is asked."""
-
-    def generate(self, requests: Any) -> list[Any]:
-        (request,) = requests
-        image, text = request.messages[0].parts
-        assert image.source[:4] == b"\x89PNG"
-        assert request.page
-        return [type("Result", (), {"text": f"seen: {text.text}"})]
+def echo(request: Request) -> str:
+    """A script that says what it is asked."""
+    image, text = request.messages[0].parts
+    assert isinstance(image, Image) and isinstance(text, Text)
+    assert isinstance(image.source, bytes) and image.source[:4] == b"\x89PNG"
+    assert request.page
+    return f"seen: {text.text}"
 
 
 def test_asking_a_page(folder: Path) -> None:
     with pytest.raises(OptionError, match="no model"):
         DocumentTools(folder).ask_page("a.pdf", 1, "What is due?")
-    asking = DocumentTools(folder, engine=Echo())  # type: ignore[arg-type]
+    asking = DocumentTools(folder, engine=ScriptedEngine(echo))
     assert asking.ask_page("a.pdf", 1, "What is due?") == "seen: What is due?"
     names = [function.__name__ for function in asking.functions()]
     assert names == ["list_documents", "parse_document", "read_page", "search_in_document", "ask_page"]

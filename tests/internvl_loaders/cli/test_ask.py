@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from internvl_llm import Document, EngineSpec, Finish, Request, Text, TextDelta, Usage, Video
+from internvl_llm import Document, EngineSpec, Finish, Text, TextDelta, Usage, Video
 from internvl_llm import Image as Shown
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_loaders.cli import ask as asking
@@ -25,7 +25,7 @@ from internvl_loaders.cli.app import app
 from tests.internvl_loaders.cli.test_app import internvl
 from tests.kit.paths import EXAMPLE
 from tests.kit.pdfs import pdf
-from tests.kit.scripted_pages import ScriptedEngine
+from tests.kit.scripted import ScriptedEngine
 
 needs_engine = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("torch", "transformers", "accelerate")),
@@ -33,21 +33,10 @@ needs_engine = pytest.mark.skipif(
 )
 
 
-class Talking(ScriptedEngine):
-    """Says the script piece by piece."""
-
-    def __init__(self, *pieces: str, reason: Any = "stop") -> None:
-        super().__init__("")
-        self.pieces, self.reason = pieces, reason
-        self.closed = False
-
-    def stream(self, request: Request) -> Generator[TextDelta | Finish, None, None]:
-        self.requests.append(request)
-        try:
-            yield from map(TextDelta, self.pieces)
-            yield Finish(self.reason, Usage(3346, 42, 3328))
-        finally:
-            self.closed = True
+def talking(*pieces: str, reason: Any = "stop") -> ScriptedEngine:
+    """Says the same to everybody, piece by piece."""
+    events = [*map(TextDelta, pieces), Finish(reason, Usage(3346, 42, 3328))]
+    return ScriptedEngine(lambda request: events)
 
 
 Ask = Callable[..., tuple[Result, list[EngineSpec]]]
@@ -70,7 +59,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
 
 
 def test_an_answer(ask: Ask) -> None:
-    engine = Talking("The total ", "is 356.65", ".")
+    engine = talking("The total ", "is 356.65", ".")
     run, (spec,) = ask(
         engine, EXAMPLE, "What is the total?", "--model", "8B", "--pages", "1", "--max-tiles", 24
     )
@@ -83,12 +72,12 @@ def test_an_answer(ask: Ask) -> None:
     assert message.text == "What is the total?"
     assert (request.max_tiles, request.page, request.system) == (24, True, DEFAULT_SYSTEM)
     assert (request.sampling.max_tokens, request.sampling.temperature) == (1024, 0.0)
-    assert engine.closed
+    assert engine.running == 0
 
 
 def test_several_files_and_options(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "film.MP4").write_bytes(b"film")
-    engine = Talking("Yes.")
+    engine = talking("Yes.")
     run, (spec,) = ask(
         engine, EXAMPLE, tmp_path / "film.MP4", "https://example.com/a.pdf?b=.mp4", "Same?",
         "--system", "", "--temperature", 0.7, "--seed", 3, "--device", "cpu", "--dtype", "bfloat16", "-q",
@@ -107,20 +96,20 @@ def test_several_files_and_options(ask: Ask, tmp_path: Path) -> None:
 
 
 def test_a_model_cannot_steer_the_terminal(ask: Ask) -> None:
-    engine = Talking("a\x1b[31mred\x1b]0;title\x07\n", "\x1b", "[2Jb\tc\u009b1md\r\x00é")
+    engine = talking("a\x1b[31mred\x1b]0;title\x07\n", "\x1b", "[2Jb\tc\u009b1md\r\x00é")
     run, _ = ask(engine, EXAMPLE, "What?", "--model", "8B")
     assert run.stdout == "a[31mred]0;title\n[2Jb\tc1mdé\n"
 
 
 def test_an_answer_cut_short_says_so(ask: Ask) -> None:
-    run, _ = ask(Talking("The", reason="length"), EXAMPLE, "What?", "--model", "8B", "-q")
+    run, _ = ask(talking("The", reason="length"), EXAMPLE, "What?", "--model", "8B", "-q")
     assert (run.exit_code, run.stdout) == (0, "The\n")
     assert "cut short. Raise --max-tokens" in run.stderr
 
 
 def test_boxes_are_lines_of_json_in_pixels_of_the_image(ask: Ask, tmp_path: Path) -> None:
     Image.new("RGB", (400, 200), "white").save(tmp_path / "a.png")
-    engine = Talking("The <ref>to", "tal\x1b</ref><box>[[250, 100, 500, ", "2000], [9]]</box> it is")
+    engine = talking("The <ref>to", "tal\x1b</ref><box>[[250, 100, 500, ", "2000], [9]]</box> it is")
     run, _ = ask(
         engine, tmp_path / "a.png", "Where is <ref>the total</ref>?", "--model", "8B", "--boxes", "-q"
     )
@@ -134,20 +123,20 @@ def test_boxes_are_lines_of_json_in_pixels_of_the_image(ask: Ask, tmp_path: Path
     assert isinstance(shown.source, Image.Image)
     assert shown.source.size == (400, 200)
     assert question == Text("Where is <ref>the total</ref>?", grounding=True)
-    run, _ = ask(Talking("It has none"), tmp_path / "a.png", "Where?", "--model", "8B", "--boxes", "-q")
+    run, _ = ask(talking("It has none"), tmp_path / "a.png", "Where?", "--model", "8B", "--boxes", "-q")
     assert (run.exit_code, run.stdout) == (0, "It has none\n")
     assert run.stderr == "internvl: the answer has no boxes.\n"
 
 
 def test_boxes_are_of_one_image(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(pdf("One", "Two"))
-    run, opened = ask(Talking("no"), tmp_path / "a.pdf", "Where?", "--model", "8B", "--boxes")
+    run, opened = ask(talking("no"), tmp_path / "a.pdf", "Where?", "--model", "8B", "--boxes")
     assert (run.exit_code, run.stdout, opened) == (2, "", [])
     assert (
         "2 pages and frames are shown. Ask about one image, or one page of a document: --pages N"
         in run.stderr
     )
-    run, _ = ask(Talking("<box>[[0, 0, 1000, 1000]]</box>"), tmp_path / "a.pdf", "Where?", "--model", "8B",
+    run, _ = ask(talking("<box>[[0, 0, 1000, 1000]]</box>"), tmp_path / "a.pdf", "Where?", "--model", "8B",
                  "--boxes", "--pages", 2, "--dpi", 72)  # fmt: skip
     told = json.loads(run.stdout.splitlines()[-1])
     assert told["label"] == ""
@@ -157,12 +146,8 @@ def test_boxes_are_of_one_image(ask: Ask, tmp_path: Path) -> None:
 def test_an_answer_that_breaks_off_ends_its_line(ask: Ask) -> None:
     from internvl_llm import EngineError
 
-    class Breaking(Talking):
-        def stream(self, request: Request) -> Generator[TextDelta | Finish, None, None]:
-            yield TextDelta("The total")
-            raise EngineError("out of \x1bmemory", remedy="Use less")
-
-    run, _ = ask(Breaking(), EXAMPLE, "What?", "--model", "8B")
+    breaking = [TextDelta("The total"), EngineError("out of \x1bmemory", remedy="Use less")]
+    run, _ = ask(ScriptedEngine([breaking]), EXAMPLE, "What?", "--model", "8B")
     assert (run.exit_code, run.stdout) == (1, "The total\n")
     assert run.stderr == "internvl: out of memory. Use less.\n"
 
@@ -185,14 +170,14 @@ def test_an_answer_that_breaks_off_ends_its_line(ask: Ask) -> None:
     ],
 )
 def test_wrong_use_is_status_2_and_loads_nothing(ask: Ask, arguments: list[Any], said: str) -> None:
-    run, opened = ask(Talking("no"), *arguments)
+    run, opened = ask(talking("no"), *arguments)
     assert (run.exit_code, run.stdout, opened) == (2, "", [])
     assert said in run.stderr
     assert len(run.stderr.splitlines()) == 1
 
 
 def test_a_missing_file_is_status_1(ask: Ask, tmp_path: Path) -> None:
-    run, opened = ask(Talking("no"), tmp_path / "gone.pdf", "What?", "--model", "8B")
+    run, opened = ask(talking("no"), tmp_path / "gone.pdf", "What?", "--model", "8B")
     assert (run.exit_code, run.stdout, opened) == (1, "", [])
     assert "gone.pdf: no such file. Check the path" in run.stderr
 

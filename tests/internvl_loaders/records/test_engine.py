@@ -11,7 +11,7 @@ from internvl_llm.errors import EngineError
 from internvl_loaders.document import Page
 from internvl_loaders.records.recorder import LoaderOptions, record_id
 from tests.internvl_loaders.transcribe.model.test_transcriber import by_width, scan
-from tests.kit.scripted_pages import ScriptedEngine
+from tests.kit.scripted import ScriptedEngine
 
 ANSWER = "# Invoice 42\n\n<table><tr><th>a</th><th>b</th></tr><tr><td colspan=2>1</td></tr></table>"
 

@@ -16,7 +16,7 @@ from internvl_loaders import ParseOptions, parse
 from internvl_loaders.transcribe.model import choice
 from internvl_loaders.transcribe.model.choice import choose
 from tests.kit.pdfs import pdf
-from tests.kit.scripted_pages import ScriptedEngine
+from tests.kit.scripted import ScriptedEngine
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ def test_internvl_without_a_model_takes_what_is_here(hub: Path) -> None:
         ({"model": "acme/model"}, "InternVL3-8B"),
         ({"model": "/nowhere/model"}, "no such folder"),
         ({"model": "./nowhere"}, "no such folder"),
-        ({"engine": "transformers"}, "needs a model"),
+        ({"engine": "transformers"}, "no model is named"),
         ({"transcriber": "rapidocr", "model": "8B"}, "uses no engine"),
         ({"transcriber": "text-layer", "engine": ScriptedEngine("")}, "uses no engine"),
         ({"engine": ScriptedEngine(""), "model": "8B"}, "has its model"),

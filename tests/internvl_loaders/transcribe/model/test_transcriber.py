@@ -7,7 +7,6 @@ import io
 import logging
 import threading
 import time
-from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from internvl_loaders import Page, ParseOptions, aparse, parse
 from internvl_loaders.errors import PageError
 from internvl_loaders.transcribe.model.prompt import PROMPT
 from tests.kit.pdfs import pdf
-from tests.kit.scripted_pages import ScriptedEngine
+from tests.kit.scripted import Script, ScriptedEngine, shown
 
 LOOP = "The same line again and again. " * 200
 
@@ -41,13 +40,8 @@ def scan(*widths: int, text: str = "Total 42") -> bytes:
     return out.getvalue()
 
 
-def by_width(said: dict[int, str | Exception]) -> Callable[[PIL.Image.Image, Request], str | Exception]:
-    return lambda image, request: said[image.width]
-
-
-def in_turn(*said: str | Exception) -> Callable[[PIL.Image.Image, Request], str | Exception]:
-    answers = iter(said)
-    return lambda image, request: next(answers)
+def by_width(said: dict[int, str | Exception]) -> Script:
+    return lambda request: said[shown(request).width]
 
 
 def read(source: Any, engine: ScriptedEngine, **options: Any) -> list[Page]:
@@ -99,15 +93,12 @@ def test_pages_are_asked_about_at_once_and_come_in_order() -> None:
     widths = [300 + 10 * n for n in range(12)]
     delays = dict(zip(widths, reversed(range(12)), strict=True))
 
-    class Uneven(ScriptedEngine):
-        async def astream(self, request: Request) -> Any:
-            picture = request.messages[0].parts[0]
-            await asyncio.sleep(delays[picture.source.width] * 0.02)  # type: ignore[union-attr]
-            async with aclosing(super().astream(request)) as events:
-                async for event in events:
-                    yield event
+    def uneven(request: Request) -> str:
+        width = shown(request).width
+        time.sleep(delays[width] * 0.02)
+        return f"page {width}"
 
-    engine = Uneven(by_width({width: f"page {width}" for width in widths}), seconds=0.2)
+    engine = ScriptedEngine(uneven, seconds=0.2)
     pages = read(scan(*widths), engine)
     assert [page.text for page in pages] == [f"page {width}" for width in widths]
     assert [page.number for page in pages] == list(range(1, 13))
@@ -158,7 +149,7 @@ async def test_aparse_never_blocks_and_cancelling_ends_it() -> None:
 
 
 def test_a_loop_is_stopped_early_and_the_page_asked_again() -> None:
-    engine = ScriptedEngine(in_turn(LOOP, "All is well"))
+    engine = ScriptedEngine([LOOP, "All is well"], seconds=0.002)
     (page,) = read(scan(400), engine)
     assert (page.status, page.method, page.attempts, page.text) == ("retried", "internvl", 2, "All is well")
     assert "repeated itself" in page.reason
@@ -205,11 +196,13 @@ def test_an_answer_cut_off_is_asked_for_again_with_more_tokens() -> None:
     assert [request.sampling.max_tokens for request in engine.requests] == [80, 160]
     assert "max_tokens = 80" in page.reason
 
+    request = engine.requests[0]
     (page,) = read(scan(400), ScriptedEngine(long), max_tokens=30)
     assert (page.status, page.text) == ("fallback", long[:240])
     assert "max_tokens = 60; what follows is missing" in page.reason
 
-    engine = ScriptedEngine(long, context=130)
+    prompt = engine.count_tokens(request).prompt_tokens
+    engine = ScriptedEngine(long, context=prompt + 30)
     (page,) = read(scan(400), engine, max_tokens=30)
     assert (page.status, page.text, len(engine.requests)) == ("fallback", long[:120], 1)
     assert "what follows is missing" in page.reason
@@ -231,7 +224,7 @@ def test_an_engine_that_fails_costs_the_page() -> None:
 
 
 def test_a_failed_second_try_tells_of_the_first() -> None:
-    (page,) = read(scan(400), ScriptedEngine(in_turn(LOOP, EngineError("gone"))))
+    (page,) = read(scan(400), ScriptedEngine([LOOP, EngineError("gone")]))
     assert page.status == "fallback"
     assert "repeated itself" in page.reason and "gone" in page.reason
 
@@ -242,8 +235,8 @@ def test_a_turned_scan_is_shown_upright() -> None:
     upright.rotate(-90, expand=True).save(out, "PNG", dpi=(100, 100))
     seen: list[tuple[int, int]] = []
 
-    def script(image: PIL.Image.Image, request: Request) -> str:
-        seen.append(image.size)
+    def script(request: Request) -> str:
+        seen.append(shown(request).size)
         return "text"
 
     (page,) = read(out.getvalue(), ScriptedEngine(script))
@@ -267,7 +260,7 @@ def test_answers_are_cached_by_what_they_depend_on(tmp_path: Path) -> None:
     engine = ScriptedEngine("first")
     options: dict[str, Any] = {"cache_dir": tmp_path}
     read(scan(400), engine, **options)
-    engine.script = lambda image, request: "second"
+    engine.script = lambda request: "second"
     (page,) = read(scan(400), engine, **options)
     assert (page.text, len(engine.requests)) == ("first", 1)
     for change in ({"max_tokens": 99}, {"max_tiles": 6}, {"best_of": 2}, {"dpi": 100}):
@@ -277,12 +270,12 @@ def test_answers_are_cached_by_what_they_depend_on(tmp_path: Path) -> None:
 
 
 def test_failures_are_not_cached(tmp_path: Path) -> None:
-    engine = ScriptedEngine(in_turn(EngineError("busy"), "text"))
+    engine = ScriptedEngine([EngineError("busy"), "text"])
     assert [read(scan(400), engine, cache_dir=tmp_path)[0].status for _ in range(2)] == ["failed", "ok"]
 
 
 def test_best_of_takes_the_answer_most_like_the_others() -> None:
-    engine = ScriptedEngine(in_turn("Total 42 EUR", "Tota1 42 EUR", "nonsense"))
+    engine = ScriptedEngine(["Total 42 EUR", "Tota1 42 EUR", "nonsense"])
     (page,) = read(scan(400), engine, best_of=3)
     assert page.text == "Total 42 EUR"
     assert engine.requests[0].n == 3
