@@ -94,10 +94,7 @@ def resolve(
         return to_spec(engine, model, base_url)
     runs = engine.capabilities.model
     if base_url or (model and not _same_model(str(model), runs)):
-        raise OptionError(
-            f"an open engine has its model, {runs}, not {base_url or model}",
-            remedy="Leave model and base_url out",
-        )
+        raise OptionError(f"an open engine has its model, {runs}", remedy="Leave model and base_url out")
     return engine
 
 
@@ -116,10 +113,11 @@ def open_engine(spec: EngineSpec | Mapping[str, Any] | str | Path, **changes: An
     """
     wanted = to_spec((_fields(spec) if not isinstance(spec, str | Path) else {"model": spec}) | changes)
     with _opening:
-        known = _open.get(wanted)
-        if known is None or known.closed:
-            known = _open[wanted] = _made(wanted)
-        return known
+        for one in [one for one, engine in _open.items() if engine.closed]:
+            del _open[one]
+        if wanted not in _open:
+            _open[wanted] = _made(wanted)
+        return _open[wanted]
 
 
 def check(spec: EngineSpec) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from internvl_llm.engines.base import engine_closed
 from internvl_llm.engines.transformers import guidance
-from internvl_llm.engines.transformers.model_runner import ModelRunner
+from internvl_llm.engines.transformers.model_runner import ModelRunner, is_oom
 from internvl_llm.engines.transformers.sampling import logprobs
 from internvl_llm.engines.transformers.scheduler import Scheduler, WaitingQueue
 from internvl_llm.engines.transformers.sequence import Sequence
@@ -61,7 +61,7 @@ class EngineCore:
                 try:
                     self._step()
                 except BaseException as error:  # nothing may leave callers waiting for ever
-                    for sequence in self.scheduler.clear():
+                    for sequence in self.scheduler.clear() if not waiting.closed else ():
                         sequence.fail(EngineError(f"the engine stumbled ({error!r})", remedy="Ask again"))
         for sequence in self.scheduler.clear():
             sequence.fail(engine_closed())
@@ -90,19 +90,22 @@ class EngineCore:
 
     def _begin(self, sequence: Sequence) -> None:
         most = self.scheduler.kv_tokens
-        if sequence.max_positions <= most:
+        if sequence.max_positions > most:
+            self.scheduler.prefilling = None
+            sequence.fail(
+                EngineError(
+                    f"{sequence.max_positions:,} tokens of prompt and answer need more memory than there is "
+                    f"for {most:,}",
+                    remedy="Ask for fewer max_tokens, show less, or raise kv_bytes",
+                )
+            )
+            return
+        try:
             layers = self.runner.match_prefix(sequence)
             self._fit(0)
             self.runner.load_prefix(sequence, len(self.scheduler.running), layers)
-            return
-        self.scheduler.prefilling = None
-        sequence.fail(
-            EngineError(
-                f"{sequence.max_positions:,} tokens of prompt and answer need more memory than there is for "
-                f"{most:,}",
-                remedy="Ask for fewer max_tokens, show less, or raise kv_bytes",
-            )
-        )
+        except Exception as error:
+            self._prefill_failed(sequence, error)
 
     def _prefill(self, sequence: Sequence) -> None:
         try:
@@ -111,16 +114,23 @@ class EngineCore:
             self._fit(min(len(sequence.tokens), sequence.computed + self.runner.config.prefill_chunk))
             logits = self.runner.prefill(sequence, len(self.scheduler.running))
         except Exception as error:
-            if _is_oom(error) and (self.runner.free_memory() or self.scheduler.running):
-                self.scheduler.preempt_prefill()
-                return
-            self.scheduler.prefilling = None
-            sequence.fail(_failure(error, "the prompt could not be computed"))
+            self._prefill_failed(sequence, error)
             return
         if logits is not None:
             sequence.features.clear()
             self.runner.keep_prefix(sequence, self.scheduler.promote())
             self._postprocess([sequence], logits)
+
+    def _prefill_failed(self, sequence: Sequence, error: Exception) -> None:
+        """Out of memory it waits for those that run; alone, it gets one more try with what is freed."""
+        if is_oom(error):
+            freed, alone = self.runner.free_memory(), not self.scheduler.running
+            if not alone or (freed and not sequence.retried):
+                sequence.retried = alone
+                self.scheduler.preempt_prefill()
+                return
+        self.scheduler.prefilling = None
+        sequence.fail(_failure(error, "the prompt could not be computed"))
 
     # Decoding: one token for every row.
 
@@ -130,7 +140,7 @@ class EngineCore:
             self._fit(0)
             logits = self.runner.decode(scheduler.running, 0)
         except Exception as error:
-            if _is_oom(error):
+            if is_oom(error):
                 self._preempt()
             else:
                 self._decode_one_by_one()
@@ -153,7 +163,8 @@ class EngineCore:
             self._postprocess([sequence], logits)
 
     def _preempt(self) -> None:
-        self.runner.free_memory()
+        if self.runner.free_memory() and len(self.scheduler.sequences) == 1:
+            return  # again, with what was freed
         alone = self.scheduler.preempt()
         if alone is not None:
             alone.fail(
@@ -219,14 +230,10 @@ class EngineCore:
         self.runner.move(self.scheduler.remove(row))
 
 
-def _is_oom(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 def _failure(error: Exception, what: str) -> InternVLError:
     if isinstance(error, InternVLError):
         return error
-    if _is_oom(error):
+    if is_oom(error):
         return EngineError(
             "out of memory, with nothing else running",
             remedy="Use fewer tiles, precision='int8', or a smaller model",

@@ -24,6 +24,7 @@ from internvl_llm.engines.transformers.core import EngineCore
 from internvl_llm.engines.transformers.guidance import Constraint, Guidance
 from internvl_llm.engines.transformers.loading import load
 from internvl_llm.engines.transformers.model_runner import ModelRunner, RunnerConfig
+from internvl_llm.engines.transformers.sampling import Sampler
 from internvl_llm.engines.transformers.scheduler import WaitingQueue
 from internvl_llm.engines.transformers.sequence import Sequence
 from internvl_llm.errors import MessageError
@@ -85,11 +86,13 @@ class TransformersEngine(BaseEngine):
 
     def start(self, request: Request, listener: Listener) -> _Started:
         """Grammars are refused before media are looked at, and prompts too long before they are drawn."""
+        if self.closed:
+            raise engine_closed()
         constraints = [self._constraint(request) for _ in range(request.n)]
         prompt = self.prompting.tokenize(request)
         max_tokens = self.prompting.room(prompt, request.sampling.max_tokens)
         for image in prompt.images:
-            if any(core.runner.features.get(image.key) is None for core in self._cores):
+            if any(image.key not in core.runner.features for core in self._cores):
                 _ = image.tiles  # cut here, so that the engine's threads need not
         sequences = tuple(
             Sequence(
@@ -98,7 +101,7 @@ class TransformersEngine(BaseEngine):
                 max_tokens,
                 partial(listener, number),
                 self._decode,
-                number,
+                Sampler(request.sampling, prompt.ids, number),
                 constraint,
             )
             for number, constraint in enumerate(constraints)

@@ -162,6 +162,10 @@ class Features:
         self.bytes = 0
         self._kept: OrderedDict[object, torch.Tensor] = OrderedDict()
 
+    def __contains__(self, key: object) -> bool:
+        """From any thread, unlike all else."""
+        return key in self._kept
+
     def get(self, key: object) -> torch.Tensor | None:
         if key in self._kept:
             self._kept.move_to_end(key)

@@ -73,13 +73,20 @@ class ModelRunner:
         self.cache.copy_in(row, layers, sequence.computed)
 
     def keep_prefix(self, sequence: Sequence, row: int) -> None:
-        if sequence.computed >= _MIN_PREFIX and not sequence.cancelled:
-            length = sequence.computed
+        """As long as there is memory for it."""
+        length = sequence.computed
+        if length < _MIN_PREFIX or sequence.cancelled:
+            return
+        try:
             self.prefixes.keep(
                 sequence.keys[:length],
                 lambda: self.cache.copy_out(row, length),
                 length * self.config.token_bytes,
             )
+        except Exception as error:
+            if not is_oom(error):
+                raise
+            self.free_memory()
 
     def move(self, moves: Iterable[Move]) -> None:
         for source, target, positions in moves:
@@ -175,5 +182,10 @@ class ModelRunner:
 
     def unload(self) -> None:
         self.model = self.language = self.embed = None
+        self.cache.shrink()
         self.prefixes.clear()
         self.features.clear()
+
+
+def is_oom(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

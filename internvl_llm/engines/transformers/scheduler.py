@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from internvl_llm.engines.base import engine_closed
-from internvl_llm.engines.transformers.sequence import Sequence
+
+if TYPE_CHECKING:
+    from internvl_llm.engines.transformers.sequence import Sequence
 
 
 class WaitingQueue:
@@ -28,11 +30,15 @@ class WaitingQueue:
         sequence.fail(engine_closed())
 
     def take(self, fits: Callable[[Sequence], bool]) -> Sequence | None:
-        """The first one, if it fits; cancelled ones end here."""
+        """The first one, if it fits; cancelled ones end here, wherever they stand."""
         with self.changed:
-            while self._sequences and self._sequences[0].cancelled:
-                self._sequences.popleft().finish("cancelled")
-            return self._sequences.popleft() if self._sequences and fits(self._sequences[0]) else None
+            cancelled = [sequence for sequence in self._sequences if sequence.cancelled]
+            for sequence in cancelled:
+                self._sequences.remove(sequence)
+            first = self._sequences.popleft() if self._sequences and fits(self._sequences[0]) else None
+        for sequence in cancelled:
+            sequence.finish("cancelled")
+        return first
 
     def wait(self) -> None:
         with self.changed:
@@ -83,7 +89,8 @@ class Scheduler:
         return max([positions, *(sequence.computed + 1 for sequence in self.sequences)])
 
     def admit(self) -> Sequence | None:
-        """The next waiting sequence, if there is room for it and none is being prefilled."""
+        """The next waiting sequence, if there is room for it and none is being prefilled. One for which there
+        never will be comes at once, to be refused."""
         if self.prefilling is not None:
             return None
         self.prefilling = self.waiting.take(self._fits)
@@ -91,7 +98,7 @@ class Scheduler:
 
     def _fits(self, sequence: Sequence) -> bool:
         rows = len(self.running) + 1
-        if rows == 1:
+        if rows == 1 or sequence.max_positions > self.kv_tokens:
             return True
         longest = max(other.max_positions for other in [sequence, *self.running])
         return rows <= self.max_rows and rows * longest <= self.kv_tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from collections.abc import Sequence as Tokens
 from dataclasses import dataclass, field
@@ -11,21 +12,23 @@ import numpy as np
 
 from internvl_llm.engines.prompting import Keys, TokenizedPrompt
 from internvl_llm.engines.transformers.detokenize import Decode, Detokenizer
-from internvl_llm.engines.transformers.sampling import Sampler
 from internvl_llm.events import Event, Finish, FinishReason, TextDelta, TokenLogprob, Usage
 
 if TYPE_CHECKING:
     import torch
 
     from internvl_llm.engines.transformers.guidance import Constraint
+    from internvl_llm.engines.transformers.sampling import Sampler
     from internvl_llm.request import Sampling
+
+log = logging.getLogger("internvl_llm")
 
 Emit: TypeAlias = Callable[[Event | BaseException], None]
 
 
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """Sample `number` of a request. What becomes of it goes to `emit`: text, then a Finish, or an error."""
+    """A sample of a request. What becomes of it goes to `emit`: text, then a Finish, or an error, once."""
 
     prompt: TokenizedPrompt
     sampling: Sampling
@@ -33,7 +36,7 @@ class Sequence:
     """Those of the sampling, or what the context leaves."""
     emit: Emit
     decode: Decode
-    number: int = 0
+    sampler: Sampler
     constraint: Constraint | None = None
     output: list[int] = field(default_factory=list)
     """Tokens of the answer so far."""
@@ -45,12 +48,12 @@ class Sequence:
     """Of its images, as long as its prompt is being computed."""
     cancelled: bool = False
     finished: bool = False
-    sampler: Sampler = field(init=False)
+    retried: bool = False
+    """Whether memory ran out with nothing else running."""
     _detokenizer: Detokenizer = field(init=False)
     _prompt_keys: Keys = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sampler = Sampler(self.sampling, self.prompt.ids, self.number)
         self._detokenizer = Detokenizer(self.decode, self.sampling.stop)
         self._prompt_keys = self.prompt.keys()
 
@@ -86,17 +89,27 @@ class Sequence:
 
     def finish(self, reason: FinishReason) -> None:
         self._emit_text(self._detokenizer.finish())
-        self.finished = True
-        self.emit(Finish(reason, self.usage, tuple(self.output)))
+        self._end(Finish(reason, self.usage, tuple(self.output)))
 
     def fail(self, error: BaseException) -> None:
-        self.finished = True
-        self.emit(error)
+        self._end(error)
 
     def _emit_text(self, text: str, logprobs: Tokens[TokenLogprob] = ()) -> None:
         """Log probabilities come with text, be it none."""
         if text or logprobs:
-            self.emit(TextDelta(text, tuple(logprobs)))
+            self._emit(TextDelta(text, tuple(logprobs)))
+
+    def _end(self, event: Finish | BaseException) -> None:
+        if not self.finished:
+            self.finished = True
+            self._emit(event)
+
+    def _emit(self, event: Event | BaseException) -> None:
+        try:
+            self.emit(event)
+        except Exception:  # is no concern of the sequences beside it
+            log.exception("a listener raised, so its request is cancelled")
+            self.cancelled = True
 
     @property
     def usage(self) -> Usage:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -315,16 +317,92 @@ def test_when_memory_runs_out_the_batch_is_split(expected: list[tuple[int, ...]]
     poor.close()
 
 
-def test_no_memory_even_alone() -> None:
-    poor = fresh()
+@pytest.mark.parametrize("images", [0, 2])
+def test_no_memory_even_alone(images: int) -> None:
+    """What was freed is worth one more try, and no more: features of images are kept anew each time."""
+    poor, tries = fresh(), 0
 
     def none(*_: Any) -> torch.Tensor:
-        raise torch.OutOfMemoryError("scripted")
+        nonlocal tries
+        tries += 1
+        raise torch.OutOfMemoryError("scripted") if tries < 9 else RuntimeError("without end")
 
     poor._cores[0].runner._forward = none  # type: ignore[method-assign]
+    shown = [Image(picture(seed), max_tiles=1) for seed in range(images)]
     with pytest.raises(EngineError, match="out of memory"):
-        poor.generate([Request("Hello there")])
+        poor.generate([Request(Message.user(*shown, "Hello there"))])
+    assert tries == (2 if images else 1)
     poor.close()
+
+
+def test_no_memory_for_another_row(expected: list[tuple[int, ...]]) -> None:
+    """Before the first of its tokens is computed, too."""
+    poor = fresh()
+    runner, refused = poor._cores[0].runner, 0
+    fit = runner.fit
+
+    def scarce(rows: int, positions: int) -> None:
+        nonlocal refused
+        if rows > 2:
+            refused += 1
+            raise torch.OutOfMemoryError("scripted")
+        fit(rows, positions)
+
+    runner.fit = scarce  # type: ignore[method-assign]
+    assert [tokens(result) for result in poor.generate(asked())] == expected
+    assert refused
+    poor.close()
+
+
+def test_no_memory_to_keep_what_was_computed(expected: list[tuple[int, ...]]) -> None:
+    poor = fresh()
+    runner, refused = poor._cores[0].runner, 0
+
+    def none(*_: Any) -> Any:
+        nonlocal refused
+        refused += 1
+        raise torch.OutOfMemoryError("scripted")
+
+    runner.cache.copy_out = none  # type: ignore[method-assign]
+    assert [tokens(result) for result in poor.generate(asked())] == expected
+    assert refused
+    assert runner.prefixes.bytes == 0
+    poor.close()
+
+
+def test_what_is_kept_goes_before_a_sequence_does(expected: list[tuple[int, ...]]) -> None:
+    poor = fresh()
+    runner, refused = poor._cores[0].runner, 0
+    poor.generate([Request("word " * 60, Sampling(max_tokens=2))])
+    eventually(lambda: runner.prefixes.bytes > 0)
+    forward = runner._forward
+
+    def scarce(embedded: torch.Tensor, *more: Any) -> torch.Tensor:
+        nonlocal refused
+        if embedded.shape[1] == 1 and runner.prefixes.bytes:
+            refused += 1
+            raise torch.OutOfMemoryError("scripted")
+        return forward(embedded, *more)
+
+    runner._forward = scarce  # type: ignore[method-assign]
+    assert tokens(poor.generate([asked()[0]])[0]) == expected[0]
+    assert refused == 1
+    poor.close()
+
+
+def test_a_listener_that_raises_harms_nobody_else(
+    engine: TransformersEngine, expected: list[tuple[int, ...]]
+) -> None:
+    heard = []
+
+    def bad(sample: int, event: Any) -> None:
+        heard.append(event)
+        raise RuntimeError("scripted")
+
+    engine.start(Request("Hello there", Sampling(max_tokens=30000)), bad)
+    assert [tokens(result) for result in engine.generate(asked())] == expected
+    eventually(lambda: not engine._cores[0].scheduler.running)
+    assert isinstance(heard[-1], Finish) and len(heard) <= 3  # it is cancelled, and told so
 
 
 def test_a_poisoned_request_fails_alone(expected: list[tuple[int, ...]]) -> None:
@@ -419,6 +497,36 @@ def test_a_closed_engine() -> None:
     with pytest.raises(EngineError, match="closed"):
         closing.generate([Request("Hello")])
     closing.close()
+
+
+def test_a_closed_engine_holds_nothing() -> None:
+    """Of a model, its keys and values, or itself, though it was shared."""
+    closing = open_engine(built("tiny"), max_batch=5)
+    assert isinstance(closing, TransformersEngine)
+    stream = closing.stream(Request("Hello there", Sampling(max_tokens=30000)))
+    next(stream)
+    runner = closing._cores[0].runner
+    model, known = weakref.ref(runner.model), weakref.ref(closing)
+    assert runner.cache.rows
+    closing.close()
+    with pytest.raises(EngineError, match="closed"):
+        list(stream)
+    assert runner.cache.rows == 0 and not any(runner.cache._layers)
+    gc.collect()
+    assert model() is None
+    del closing, runner, stream
+    open_engine(built("tiny"), max_batch=6).close()
+    gc.collect()
+    assert known() is None
+
+
+def test_it_always_has_a_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing is known of its files."""
+    monkeypatch.setattr("internvl_llm.engines.transformers.engine.fingerprint", lambda spec: None)
+    one, other = fresh(), fresh()
+    assert one.fingerprint and other.fingerprint and one.fingerprint != other.fingerprint
+    for made in (one, other):
+        made.close()
 
 
 def test_checkpoints_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

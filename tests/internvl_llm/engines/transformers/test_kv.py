@@ -95,5 +95,8 @@ def test_features_are_bounded() -> None:
     assert kept.get("a") is not None
     assert kept.get("c") is not None
     assert kept.bytes == 80
+    assert "a" in kept and "b" not in kept  # which is no use of it
+    kept.keep("d", torch.zeros(10))
+    assert "a" not in kept
     kept.keep("large", torch.zeros(26))
     assert kept.get("large") is None
