@@ -30,7 +30,7 @@ class _Run(NamedTuple):
 
 
 def spans_of(page: Any, matrix: Matrix, width: float, height: float) -> list[Span]:
-    """The words of a page; `matrix` turns its coordinates upright."""
+    """The words of a page; `matrix` turns its coordinates upright. One loop: it runs for every character."""
     words = Words(width, height)
     textpage = page.get_textpage()
     text = textpage.raw
