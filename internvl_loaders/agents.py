@@ -11,7 +11,7 @@ import inspect
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -31,7 +31,8 @@ from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline.run import parse
 
 if TYPE_CHECKING:
-    from internvl_llm.engine import Engine
+    from internvl_llm.engine import Engine, EngineSpec
+    from internvl_llm.engines.open import EngineLike
 
 T = TypeVar("T")
 
@@ -51,7 +52,8 @@ _SUFFIXES = {".pdf", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", 
 class DocumentTools:
     """Answers are text of at most `max_chars` characters, and say how to get the rest.
 
-    `engine` (internvl_llm.open_engine) answers `ask_page`; it may be the one that reads the pages.
+    `engine` answers `ask_page`: an engine's name, an EngineSpec or its fields, or an engine that is open; it
+    may be the one that reads the pages. `model` and `base_url` are those of the options where it has none.
     Thread-safe. Errors are those of `parse`; a path that may not be read is a SourceError.
     """
 
@@ -60,7 +62,7 @@ class DocumentTools:
         folders: str | Path | Iterable[str | Path],
         options: ParseOptions | None = None,
         *,
-        engine: Engine | None = None,
+        engine: EngineLike = None,
         max_chars: int = 20_000,
         **changes: Any,
     ) -> None:
@@ -72,7 +74,7 @@ class DocumentTools:
                 f"no such folder: {', '.join(missing) or '(none given)'}", remedy="Give folders"
             )
         self.options = ParseOptions.of(options, **changes)
-        self.engine = engine
+        self.engine = None if engine is None else _chosen(engine, self.options)
         self.max_chars = max_chars
         self._kept: OrderedDict[tuple[Any, ...], tuple[Page, ...]] = OrderedDict()
         self._lock = threading.Lock()
@@ -144,12 +146,13 @@ class DocumentTools:
             raise OptionError(
                 "there is no model to look at pages", remedy="Give DocumentTools an engine, or use read_page"
             )
+        from internvl_llm.engines.open import opened
         from internvl_llm.messages import Image, Message
         from internvl_llm.request import Request
 
-        shown = _image(self._page(path, page, images="pages"), path)
-        request = Request(Message.user(Image(shown.data), question), page=True)
-        return self.engine.generate([request])[0].text[: self.max_chars]
+        picture = _image(self._page(path, page, images="pages"), path)
+        request = Request(Message.user(Image(picture.data), question), page=True)
+        return opened(self.engine).generate([request])[0].text[: self.max_chars]
 
     def functions(self, *, images: bool = False) -> tuple[Callable[..., Any], ...]:
         """What is offered to an agent: `ask_page` only where there is an engine, `show_page`, which alone
@@ -217,6 +220,20 @@ class DocumentTools:
 
     def _within(self, resolved: Path) -> bool:
         return any(resolved.is_relative_to(folder) for folder in self.folders)
+
+
+def _chosen(engine: EngineLike, options: ParseOptions) -> Engine | EngineSpec:
+    """Raises OptionError for an engine that cannot be."""
+    from internvl_llm.engine import EngineSpec
+    from internvl_llm.engines.open import check, resolve
+
+    if isinstance(engine, str | Mapping):
+        fields = {"engine": engine} if isinstance(engine, str) else engine
+        engine = {"model": options.model, "base_url": options.base_url} | dict(fields)
+    chosen = resolve(engine)
+    if isinstance(chosen, EngineSpec):
+        check(chosen)
+    return chosen
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any, **named: Any) -> T:

@@ -1,9 +1,15 @@
-"""What a caller may choose, validated once, before any document is opened."""
+"""What a caller may choose, validated once, before any document is opened.
+
+A field is an option of `parse`, of loaders and readers, and of commands, which show its description.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -13,87 +19,167 @@ from pydantic import (
     PlainValidator,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
-from internvl_llm.engine import Engine
-from internvl_llm.engines.open import ENGINES
 from internvl_llm.media.limits import Limits
 from internvl_llm.media.page_ranges import page_ranges
 from internvl_loaders.errors import OptionError
 
+if TYPE_CHECKING:
+    from internvl_llm.engine import Engine, EngineSpec
+    from internvl_llm.engines.open import EngineLike
+else:
+    EngineLike = Any  # engines are looked at only where one is named
+
+F = TypeVar("F", bound=Callable[..., Any])
+
 TranscriberName = Literal["auto", "text-layer", "rapidocr", "internvl"]
 OnError = Literal["raise", "skip", "placeholder"]
+Images = Literal["none", "figures", "pages", "all"]
+
+SAME_PAGES: Mapping[str, Any] = dict.fromkeys(
+    ("pages", "password", "on_error", "jobs", "in_flight", "cache_dir", "allow_hosts"), True
+) | {
+    "limits": {
+        *("max_bytes", "max_pages", "max_seconds", "max_memory", "max_redirects", "max_download_seconds"),
+        "max_cache_bytes",
+    }
+}
+"""The options that change no page's result, be it cached or recorded: which pages are read, what may be
+opened, how fast. All others change it, new ones too until they are named here."""
+
+ENGINE = frozenset({"engine", "model", "base_url"})
+"""The options that choose an engine, which is told by what it is and not by how it was named."""
 
 
-def _engine(value: object) -> object:
-    if value is None or (isinstance(value, str) and value in ENGINES) or isinstance(value, Engine):
-        return value
-    raise ValueError(f"neither one of {', '.join(ENGINES)} nor an Engine")
+def _plain(engine: EngineLike) -> Any:
+    """What JSON keeps: a name, or the fields of a spec that are not their defaults. No open engine."""
+    from internvl_llm.engine import EngineSpec
 
-
-AnyEngine = Annotated[
-    str | Engine | None,
-    PlainValidator(_engine),
-    PlainSerializer(lambda value: value if isinstance(value, str) else None, when_used="json"),
-]
+    if not isinstance(engine, EngineSpec):
+        return engine if isinstance(engine, str) else None
+    told = {one.name: getattr(engine, one.name) for one in fields(engine)}
+    told = {one.name: told[one.name] for one in fields(engine) if told[one.name] != one.default}
+    return told | ({"device_map": dict(engine.device_map)} if engine.device_map else {})
 
 
 class ParseOptions(BaseModel):
-    """Options of `parse`; frozen and hashable, so they can key a cache."""
+    """Options of `parse`; frozen and hashable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    transcriber: TranscriberName = "auto"
-    engine: AnyEngine = None
-    """What runs the model: a kind of engine, or an Engine that is open already, to share its weights
-    (JSON leaves it out)."""
-    model: str | None = None
-    """A member of the InternVL3 or InternVL3.5 family in any spelling, a hub id, or a local folder."""
-    base_url: str | None = None
-    """Of a server engine."""
-    max_tokens: int = Field(default=4096, ge=1)
-    """Of a model's answer about one page; one cut off by it is asked for again with twice as many."""
-    max_tiles: int = Field(default=24, ge=1)
-    """448 px tiles that a page image is cut into for a model, at most."""
-    best_of: int = Field(default=1, ge=1, le=64)
-    """Answers a model samples for a page; the one most like the others is kept."""
-    in_flight: int = Field(default=32, ge=1)
-    """Pages a model is asked about at once."""
-    pages: str | None = None
-    """1-based, such as `2-5,9`, `3-` or `-2`; None is all."""
-    password: str | None = Field(default=None, repr=False)
-    dpi: int = Field(default=200, ge=36, le=1200)
-    """At which PDF pages are drawn for OCR and for page images."""
-    jobs: int | None = Field(default=None, ge=1)
-    """Worker processes; None is one a processor core."""
-    on_error: OnError | None = None
-    """What a failed page does: `raise` its error, `skip` it, or yield it as a `placeholder` with
-    status `failed`. None is `placeholder`, but a source that cannot be opened raises where it is
-    the only one."""
-    words: bool = False
-    """Keep words with boxes in every block."""
-    images: Literal["none", "figures", "pages", "all"] = "none"
-    """Which images to keep: crops of the figures, of the whole pages, or both."""
-    cache_dir: Path | None = None
-    """Folder of the page cache: pages read before, by the same settings and versions, are not read again."""
-    allow_hosts: tuple[str, ...] = ()
-    """Hosts that URLs may name although their address is not public."""
-    limits: Limits = Limits()
+    transcriber: Annotated[TranscriberName, Field(description="What reads the pages")] = "auto"
+    engine: Annotated[
+        EngineLike,
+        PlainValidator(lambda value: value),
+        PlainSerializer(_plain, when_used="json"),
+        Field(
+            description="What runs the model: a name, an EngineSpec or its fields, or an open engine."
+        ),
+    ] = None
+    model: Annotated[
+        str | None, Field(description="An InternVL checkpoint: a name, a hub id, or a local folder.")
+    ] = None
+    base_url: Annotated[str | None, Field(description="Of a server engine.")] = None
+    max_tokens: Annotated[
+        int, Field(ge=1, description="Of a model's answer about a page; twice as many if that cuts it off.")
+    ] = 4096
+    max_tiles: Annotated[int, Field(ge=1, description="448 px tiles of a page, for a model, at most.")] = 24
+    best_of: Annotated[
+        int,
+        Field(ge=1, le=64, description="Answers a model samples a page; the one most like the others stays."),
+    ] = 1
+    in_flight: Annotated[int, Field(ge=1, description="Pages a model is asked about at once.")] = 32
+    pages: Annotated[str | None, Field(description="Such as 2-5,9 or 3-; all if left out.")] = None
+    password: Annotated[str | None, Field(repr=False, description="Of encrypted PDFs.")] = None
+    jobs: Annotated[
+        int | None, Field(ge=1, description="Worker processes; one a processor core if left out.")
+    ] = None
+    dpi: Annotated[
+        int,
+        Field(ge=36, le=1200, description="At which PDF pages are drawn for OCR and models."),
+    ] = 200
+    images: Annotated[Images, Field(description="Images to keep: crops of figures, whole pages, or both")] = (
+        "none"
+    )
+    words: Annotated[bool, Field(description="Keep words with boxes in every block.")] = False
+    on_error: Annotated[
+        OnError | None,
+        Field(
+            description="A failed page: placeholder (a visible note), skip, or raise (stop). If left out, a "
+            "placeholder; but a source that cannot be opened raises where it is the only one."
+        ),
+    ] = None
+    cache_dir: Annotated[
+        Path | None,
+        Field(description="Folder of the page cache: what was read so before is not read again."),
+    ] = None
+    allow_hosts: Annotated[
+        tuple[str, ...], Field(description="A host that URLs may name although its address is private.")
+    ] = ()
+    limits: Annotated[Limits, Field(description="Bounds of hostile or broken input.")] = Limits()
 
     @field_validator("pages")
     @classmethod
     def _pages(cls, value: str | None) -> str | None:
         if value is not None:
-            page_ranges(value)
+            try:
+                page_ranges(value)
+            except OptionError as error:
+                raise OptionError(f"option pages: {error.message}", remedy=error.remedy) from error
         return value
 
+    @model_validator(mode="before")
     @classmethod
-    def of(cls, options: ParseOptions | None = None, **changes: object) -> Self:
+    def _spec(cls, given: Any) -> Any:
+        """Which engine is decided at once, so that what cannot be is said at once."""
+        if not isinstance(given, Mapping) or all(given.get(name) is None for name in ENGINE):
+            return given
+        from internvl_llm.engines.open import resolve
+
+        chosen = resolve(given.get("engine"), given.get("model"), given.get("base_url"))
+        return {**given, "engine": chosen} if isinstance(given.get("engine"), Mapping) else given
+
+    @classmethod
+    def of(cls, options: ParseOptions | None = None, **changes: Any) -> Self:
         """`options` (or the defaults) with `changes`; a wrong one raises OptionError."""
-        known = options.model_dump() if options else {}
         try:
-            return cls.model_validate(known | changes)
+            return cls.model_validate({**(dict(options) if options else {}), **changes})
         except ValidationError as error:
             first = error.errors()[0]
+            own = first.get("ctx", {}).get("error")
+            if isinstance(own, OptionError):
+                raise own from None
             name = ".".join(str(part) for part in first["loc"])
             raise OptionError(f"option {name}: {first['msg']}") from error
+
+    def chosen_engine(self) -> Engine | EngineSpec | None:
+        """The engine that the options name: open, or the spec of one; None where they name none."""
+        if self.engine is None and self.model is None and self.base_url is None:
+            return None
+        from internvl_llm.engines.open import resolve
+
+        return resolve(self.engine, self.model, self.base_url)
+
+    def page_settings(self) -> dict[str, Any]:
+        """What a page's result depends on, besides its document and the engine; as plain values."""
+        return self.model_dump(mode="json", exclude={**SAME_PAGES, **dict.fromkeys(ENGINE, True)})
+
+
+def keywords(model: type[BaseModel]) -> Callable[[F], F]:
+    """A function that takes the fields of `model` as `**changes` says so in its signature."""
+
+    def sign(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        options = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.annotation
+            )
+            for name, field in model.model_fields.items()
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+        return function
+
+    return sign

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,9 @@ Format = Literal["native", "original"]
 NATIVE, ORIGINAL = "InternVLForConditionalGeneration", "InternVLChatModel"
 _CRITIC = "InternVLRewardModel"
 """VisualPRM's: an InternVLChatModel with the same tensors and other methods."""
+
+_LOADED = frozenset({".json", ".safetensors", ".model", ".txt", ".jinja"})
+"""Suffixes of the files that a checkpoint is loaded from."""
 
 _SMALL = 2**24
 _SAMPLES, _SAMPLE = 64, 2**16
@@ -99,18 +103,33 @@ def digest(folder: Path) -> str:
 
     Weights are sampled, as reading all of them takes as long as loading them.
     """
+    listing = _listing(folder)
+    times = [changed for _, _, changed in listing]
+    return hashlib.sha256(f"{_contents(listing)} {times}".encode()).hexdigest()
+
+
+def contents_digest(folder: Path) -> str:
+    """`digest`, but the same for copies on other machines: of what is loaded, whatever its times."""
+    return _contents(tuple(entry for entry in _listing(folder) if entry[0].suffix in _LOADED))
+
+
+def _listing(folder: Path) -> tuple[tuple[Path, int, int], ...]:
+    """Path, size and time of change of every file."""
+    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    return tuple((path, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in paths)
+
+
+@lru_cache(maxsize=32)
+def _contents(listing: tuple[tuple[Path, int, int], ...]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if not path.is_file():
-            continue
-        stat = path.stat()
-        digest.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+    for path, size, _ in listing:
+        digest.update(f"{path.name}\0{size}\0".encode("utf-8", "surrogateescape"))
         with path.open("rb") as file:
-            if stat.st_size <= _SMALL:
+            if size <= _SMALL:
                 digest.update(file.read())
                 continue
             for at in range(_SAMPLES):
-                file.seek(at * (stat.st_size - _SAMPLE) // (_SAMPLES - 1))
+                file.seek(at * (size - _SAMPLE) // (_SAMPLES - 1))
                 digest.update(file.read(_SAMPLE))
     return digest.hexdigest()
 

@@ -12,14 +12,16 @@ import threading
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from internvl_llm.checkpoints import files, hub
 from internvl_llm.checkpoints.family import find, member
 from internvl_llm.engine import Engine, EngineSpec
-from internvl_llm.engines.base import BaseEngine
 from internvl_llm.errors import CheckpointError, MissingDependencyError, OptionError
 from internvl_llm.version import __version__
+
+if TYPE_CHECKING:
+    from internvl_llm.engines.base import BaseEngine
 
 EngineLike: TypeAlias = Engine | EngineSpec | Mapping[str, Any] | str | None
 """How callers name an engine: one that is open, a spec, fields of one, the name of a kind, or not at all."""
@@ -47,7 +49,7 @@ ENGINES: Mapping[str, Kind] = {
 }
 """An engine is a module and a line here."""
 
-_SPEED = (
+SPEED = (
     *("model", "replicas", "device_map", "max_batch", "kv_bytes", "prefix_bytes", "feature_bytes"),
     *("prefill_chunk", "vision_chunk"),
 )
@@ -120,6 +122,12 @@ def open_engine(spec: EngineSpec | Mapping[str, Any] | str | Path, **changes: An
         return _open[wanted]
 
 
+def shared(spec: EngineSpec) -> Engine | EngineSpec:
+    """The engine of that spec if it is open, else the spec."""
+    engine = _open.get(spec)
+    return spec if engine is None or engine.closed else engine
+
+
 def check(spec: EngineSpec) -> None:
     """Raises OptionError or CheckpointError for a model that cannot be opened, without loading it."""
     if not ENGINES[spec.engine].in_process:
@@ -138,7 +146,7 @@ def fingerprint(spec: EngineSpec) -> str | None:
     """What its answers depend on: spec, files of the model, versions. None while the weights are not here."""
     kind = ENGINES[spec.engine]
     parts: dict[str, Any] = {
-        one.name: getattr(spec, one.name) for one in dataclasses.fields(spec) if one.name not in _SPEED
+        one.name: getattr(spec, one.name) for one in dataclasses.fields(spec) if one.name not in SPEED
     }
     if kind.in_process:
         folder = hub.local(spec.model, spec.revision)

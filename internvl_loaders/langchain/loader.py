@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, closing
-from typing import Any, Unpack
+from typing import Any
 
 from internvl_loaders.errors import OptionError, UnsupportedDocumentError
-from internvl_loaders.options import ParseOptions
-from internvl_loaders.records.loading import LoaderChanges, aload, load, missing, store_image
-from internvl_loaders.records.recorder import LoaderOptions, Record
+from internvl_loaders.options import ParseOptions, keywords
+from internvl_loaders.records.loading import aload, load, missing, store_image
+from internvl_loaders.records.options import LoaderOptions
+from internvl_loaders.records.recorder import Record
 from internvl_loaders.sources import Named
 
 try:
@@ -48,9 +49,8 @@ class InternVLLoader(BaseLoader):
         OptionError: If the options make no sense.
     """
 
-    def __init__(
-        self, source: Any, *, options: ParseOptions | None = None, **changes: Unpack[LoaderChanges]
-    ) -> None:
+    @keywords(LoaderOptions)
+    def __init__(self, source: Any, *, options: ParseOptions | None = None, **changes: Any) -> None:
         self.source = source
         self.options = _checked(options, changes)
 
@@ -90,7 +90,8 @@ class InternVLBlobParser(BaseBlobParser):
         **changes: As for InternVLLoader.
     """
 
-    def __init__(self, *, options: ParseOptions | None = None, **changes: Unpack[LoaderChanges]) -> None:
+    @keywords(LoaderOptions)
+    def __init__(self, *, options: ParseOptions | None = None, **changes: Any) -> None:
         self.options = _checked(options, changes)
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
@@ -102,7 +103,7 @@ class InternVLBlobParser(BaseBlobParser):
                 yield document
 
 
-def _checked(options: ParseOptions | None, changes: LoaderChanges) -> LoaderOptions:
+def _checked(options: ParseOptions | None, changes: Mapping[str, Any]) -> LoaderOptions:
     checked = LoaderOptions.of(options, **changes)
     if checked.images != "none" and checked.image_dir is None:
         raise OptionError(

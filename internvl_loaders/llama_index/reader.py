@@ -6,11 +6,12 @@ import asyncio
 import base64
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing, closing
-from typing import Any, Unpack
+from typing import Any
 
-from internvl_loaders.options import ParseOptions
-from internvl_loaders.records.loading import LoaderChanges, aload, load, missing, store_image
-from internvl_loaders.records.recorder import LoaderOptions, Record
+from internvl_loaders.options import ParseOptions, keywords
+from internvl_loaders.records.loading import aload, load, missing, store_image
+from internvl_loaders.records.options import LoaderOptions
+from internvl_loaders.records.recorder import Record
 from internvl_loaders.sources import FsspecFile
 
 try:
@@ -72,12 +73,13 @@ class InternVLReader(BasePydanticReader):
 
     options: LoaderOptions = Field(description="How documents are parsed, and what becomes of them.")
 
+    @keywords(LoaderOptions)
     def __init__(
         self,
         *,
         options: ParseOptions | Mapping[str, Any] | None = None,
         is_remote: bool = False,
-        **changes: Unpack[LoaderChanges],
+        **changes: Any,
     ) -> None:
         if isinstance(options, Mapping):  # as `to_dict` left them
             options = LoaderOptions.of(**options)

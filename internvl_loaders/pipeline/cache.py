@@ -23,7 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from internvl_llm.version import __version__
+import internvl_llm.version
 
 log = logging.getLogger("internvl_loaders")
 
@@ -58,23 +58,33 @@ def default_folder() -> Path:
 
 
 def page_key(sha256: str, page: int, settings: dict[str, Any]) -> str:
-    """The key of one page's result: content, page, settings, and what would read it."""
-    told = json.dumps([sha256, page, settings, _versions()], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()
+    """The key of one page's result: content, page, settings, and the versions of what reads it."""
+    parts = json.dumps([sha256, page, settings, _versions(), code_digest()], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 @functools.cache
 def _versions() -> tuple[str, ...]:
-    """What could change a result: the readers' versions, and our own code as it lies there."""
-    files = sorted(Path(__file__).parent.rglob("*.py"))
-    code = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
-    found = [__version__, hashlib.sha256(repr(code).encode()).hexdigest()]
-    for name in ("pymupdf", "pypdfium2", "rapidocr", "pillow"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            found.append(f"no {name}")
-    return tuple(found)
+    """Of the readers; an engine's are in its fingerprint."""
+    return tuple(map(_version, ("pymupdf", "pypdfium2", "rapidocr", "onnxruntime", "pillow")))
+
+
+def _version(distribution: str) -> str:
+    try:
+        return f"{distribution} {version(distribution)}"
+    except PackageNotFoundError:
+        return f"no {distribution}"
+
+
+@functools.cache
+def code_digest(*packages: Path) -> str:
+    """Of the Python files of both packages (or of `packages`), by path and content."""
+    digest = hashlib.sha256()
+    for package in packages or (Path(internvl_llm.version.__file__).parent, Path(__file__).parents[1]):
+        for file in sorted(package.rglob("*.py")):
+            digest.update(f"{package.name}/{file.relative_to(package).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

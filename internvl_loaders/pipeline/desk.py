@@ -13,7 +13,8 @@ from internvl_loaders.document import Page
 from internvl_loaders.errors import InternVLError, PageError
 from internvl_loaders.pipeline.tasks import Tasks
 from internvl_loaders.transcribe.answer.blocks import blocks
-from internvl_loaders.transcribe.model.transcriber import Transcriber, Transcript
+from internvl_loaders.transcribe.model.ladder import Transcript
+from internvl_loaders.transcribe.model.transcriber import Transcriber
 
 Reply: TypeAlias = tuple[dict[str, Any], bytes]
 
@@ -69,7 +70,7 @@ class Desk:
             try:
                 transcript = await self.transcriber.transcribe(image)
             except InternVLError as error:
-                if error is self.transcriber.failure and not self.transcriber.choice.asked:
+                if error is self.transcriber.failure and not self.transcriber.choice.named:
                     transcript = Transcript("", 0, "none", (f"no engine: {error.message}",))
                 else:
                     raise

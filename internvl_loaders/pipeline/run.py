@@ -18,7 +18,7 @@ from internvl_llm.media.workers.pool import STRETCH, Job, Reply, Session, cores,
 from internvl_loaders import errors
 from internvl_loaders.document import Page
 from internvl_loaders.errors import InternVLError, PageError, PageRangeError
-from internvl_loaders.options import ParseOptions
+from internvl_loaders.options import ENGINE, ParseOptions
 from internvl_loaders.pipeline.cache import PageCache, page_key, shared_cache
 from internvl_loaders.sources import Source, is_single, resolve
 
@@ -100,7 +100,7 @@ class _Run:
         self.options = options
         jobs = options.jobs or cores()
         self.threads_alone = cores()
-        self.desk, self.engine_settings = _desk(options)
+        self.desk = _desk(options)
         self.ahead = STRETCH * jobs + 2 + (options.in_flight if self.desk is not None else 0)
         self.opening_ahead = jobs + 1
         self.alone = is_single(source)
@@ -111,7 +111,8 @@ class _Run:
         self.opening: deque[_Opening] = deque()
         self.reading: Iterator[_Slot] | None = None
         self.window: deque[_Slot] = deque()
-        self.job_options = options.model_dump(mode="json", exclude={"allow_hosts", "cache_dir", "engine"})
+        self.job_options = options.model_dump(mode="json", exclude={"allow_hosts", "cache_dir", *ENGINE})
+        self.page_settings = options.page_settings()
         self.cache: PageCache | None = None
         if options.cache_dir is not None:
             self.cache = shared_cache(options.cache_dir, options.limits.max_cache_bytes)
@@ -216,14 +217,16 @@ class _Run:
         request = {"op": "page", "page": number, "threads": threads}
         keep: Callable[[Reply], None] | None = None
         if self.cache is not None:
-            cache, key = self.cache, page_key(sha256, number, self._settings())
-            if (known := cache.get(key)) is not None:
+            cache, key = self.cache, self._key(sha256, number)
+            if key is not None and (cached := cache.get(key)) is not None:
                 future: Future[Reply] = Future()
-                future.set_result(({}, known))
+                future.set_result(({}, cached))
                 return future
 
             def keep(reply: Reply) -> None:
-                if "error" not in reply[0]:
+                # What an engine answered is kept under the engine that did, now that it is open.
+                key = self._key(sha256, number)
+                if "error" not in reply[0] and key is not None:
                     cache.put(key, reply[1])
 
         source, document = opening.source, opening.key
@@ -232,10 +235,14 @@ class _Run:
         shown = self._submit(source, document, request | {"op": "show"})
         return self.desk.take(shown, lambda: self._submit(source, document, request), keep)
 
-    def _settings(self) -> dict[str, Any]:
-        """What a page's result depends on, besides its document."""
-        settings = self.options.model_dump(mode="json", include={"transcriber", "dpi", "words", "images"})
-        return settings | {"max_pixels": self.options.limits.max_pixels, "engine": self.engine_settings}
+    def _key(self, sha256: str, number: int) -> str | None:
+        """Of a page in the cache; None while it cannot be known what reads it."""
+        if self.desk is None:
+            return page_key(sha256, number, self.page_settings)
+        transcriber = self.desk.transcriber
+        if transcriber.failure is not None or transcriber.fingerprint is None:
+            return None
+        return page_key(sha256, number, self.page_settings | {"engine": transcriber.fingerprint})
 
     def _submit(
         self,
@@ -290,20 +297,19 @@ class _Run:
             )
 
 
-def _desk(options: ParseOptions) -> tuple[Desk | None, dict[str, Any] | None]:
-    """The way to the engine that pages may need, and what its transcriptions depend on; a line of log says
-    which. Raises OptionError or CheckpointError."""
+def _desk(options: ParseOptions) -> Desk | None:
+    """The way to the engine that pages may need; a line of log says which. Raises OptionError or
+    CheckpointError."""
     from internvl_loaders.transcribe.model.choice import choose
 
     choice, told = choose(options)
     log.info("%s", told)
     if choice is None:
-        return None, None
+        return None
     from internvl_loaders.pipeline.desk import Desk
     from internvl_loaders.transcribe.model.transcriber import Transcriber
 
-    transcriber = Transcriber(choice, options)
-    return Desk(transcriber, options.in_flight, options.limits.max_pixels), transcriber.settings()
+    return Desk(Transcriber(choice, options), options.in_flight, options.limits.max_pixels)
 
 
 def _retries(page: Page, retries: int) -> dict[str, object]:

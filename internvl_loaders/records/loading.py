@@ -7,45 +7,14 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any
 from uuid import uuid4
 
-from internvl_llm.engine import Engine
-from internvl_llm.media.limits import Limits
 from internvl_loaders.document import Image
 from internvl_loaders.errors import MissingDependencyError
-from internvl_loaders.options import OnError, TranscriberName
 from internvl_loaders.pipeline.run import aparse, parse
-from internvl_loaders.records.recorder import LoaderOptions, Mode, Record, Recorder
-from internvl_loaders.render.markdown import TableFormat
-
-
-class LoaderChanges(TypedDict, total=False):
-    """The fields of LoaderOptions as keywords."""
-
-    mode: Mode
-    on_error: OnError
-    table_format: TableFormat
-    headers_footers: bool
-    page_separator: str
-    image_dir: str | Path | None
-    transcriber: TranscriberName
-    engine: str | Engine | None
-    model: str | None
-    base_url: str | None
-    max_tokens: int
-    max_tiles: int
-    best_of: int
-    in_flight: int
-    pages: str | None
-    password: str | None
-    dpi: int
-    jobs: int | None
-    words: bool
-    images: Literal["none", "figures", "pages", "all"]
-    cache_dir: str | Path | None
-    allow_hosts: tuple[str, ...]
-    limits: Limits
+from internvl_loaders.records.options import LoaderOptions
+from internvl_loaders.records.recorder import Record, Recorder
 
 
 def load(source: Any, options: LoaderOptions) -> Generator[Record, None, None]:

@@ -7,16 +7,10 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
-from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import field_validator
-
-from internvl_llm.engine import Engine
 from internvl_loaders.document import Block, Image, Page
 from internvl_loaders.errors import PageError, SourceError
-from internvl_loaders.options import OnError, ParseOptions
 from internvl_loaders.records.metadata import (
     CONTEXT_CHARS,
     TITLE_CHARS,
@@ -26,51 +20,11 @@ from internvl_loaders.records.metadata import (
     element_metadata,
     page_metadata,
 )
+from internvl_loaders.records.options import LoaderOptions
 from internvl_loaders.render.layout import caption_blocks
 from internvl_loaders.render.markdown import TableFormat, markdown
 
 log = logging.getLogger("internvl_loaders")
-
-Mode = Literal["page", "document", "element", "table"]
-
-TEXT_OPTIONS = (
-    *("transcriber", "engine", "model", "max_tokens", "max_tiles", "best_of", "dpi"),
-    *("mode", "table_format", "headers_footers"),
-)
-"""The options that change what a record says, hence its id; `pages` and the separator do so for
-whole documents only."""
-
-
-class LoaderOptions(ParseOptions):
-    """ParseOptions and what becomes of the pages."""
-
-    mode: Mode = "page"
-    """A record for each page (empty ones too), document, element (a block that says or shows something)
-    or table."""
-    on_error: OnError = "raise"
-    """What a failed page does: `raise` its error, `skip` it with a logged warning, or stand as a
-    `placeholder`: an empty text with status `failed` and a reason. A whole document that lacks
-    some pages has status `partial`, and names them in its reason."""
-    table_format: TableFormat = "auto"
-    """How tables stand in the text: as GitHub-flavoured `markdown`, which repeats what spans, as `html`,
-    or `auto`: markdown unless cells span."""
-    headers_footers: bool = True
-    """Keep running headers and footers."""
-    page_separator: str = "\n\n"
-    """Between the pages of a document in mode `document`."""
-    image_dir: Path | None = None
-    """A folder for kept images, each written once and named by its content."""
-
-    @field_validator("on_error", mode="before")
-    @classmethod
-    def _default(cls, value: object) -> object:
-        return "raise" if value is None else value
-
-    def parsing(self) -> ParseOptions:
-        """The options of `parse`: every failed page must reach us, unless it is to be raised."""
-        fields = self.model_dump(include=set(ParseOptions.model_fields))
-        fields["on_error"] = "raise" if self.on_error == "raise" else "placeholder"
-        return ParseOptions.of(**fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +43,11 @@ def record_id(options: LoaderOptions, page: Page, *place: str | int) -> str:
 
     The name is part of it because stores refuse two entries of one id, and copies of a file are common.
     """
-    settings = [_name(getattr(options, name)) for name in TEXT_OPTIONS]
-    if options.mode == "document":
-        settings += [options.pages, options.page_separator]
-    key = json.dumps([page.source, page.document_id, *place, settings])
+    key = json.dumps([page.source, page.document_id, *place, options.text_settings()], sort_keys=True)
     number = int.from_bytes(sha256(key.encode()).digest()[:16], "big")
     number = number & ~(0xF << 76) | 8 << 76  # RFC 9562: version 8, a hash of one's own
     number = number & ~(0x3 << 62) | 2 << 62
     return str(UUID(int=number))
-
-
-def _name(setting: Any) -> Any:
-    """An open engine is told by its model."""
-    return setting.capabilities.model if isinstance(setting, Engine) else setting
 
 
 class Recorder:

@@ -24,50 +24,54 @@ _ROOM = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An engine, open or to be opened. `asked` is whether the options name it."""
+    """An engine, open or to be opened. `named` is whether the options name it."""
 
     name: str
     reason: str
-    spec: EngineSpec | None = None
-    engine: Engine | None = None
-    asked: bool = True
+    engine: Engine | EngineSpec
+    named: bool = True
 
     def open(self) -> Engine:
         """Raises an InternVLError; may take as long as the weights take to load."""
-        if self.engine is not None:
-            return self.engine
-        from internvl_llm.engines.open import open_engine
+        from internvl_llm.engines.open import opened
 
-        assert self.spec is not None
-        return open_engine(self.spec)
+        return opened(self.engine)
+
+    def fingerprint(self) -> str | None:
+        """Of the engine, open or not yet; None while its weights are not on this machine."""
+        from internvl_llm.engine import EngineSpec
+        from internvl_llm.engines.open import fingerprint, shared
+
+        engine = shared(self.engine) if isinstance(self.engine, EngineSpec) else self.engine
+        return fingerprint(engine) if isinstance(engine, EngineSpec) else engine.fingerprint
 
 
 def choose(options: ParseOptions) -> tuple[Choice | None, str]:
     """The engine, if any, and the sentence to log. Raises OptionError or CheckpointError."""
-    named = options.engine is not None or options.model is not None or options.base_url is not None
+    engine = options.chosen_engine()
     if options.transcriber in {"text-layer", "rapidocr"}:
-        if named:
+        if engine is not None:
             raise OptionError(
                 f"transcriber {options.transcriber} uses no engine and no model",
                 remedy="Leave engine, model and base_url out, or use transcriber auto or internvl",
             )
         return None, f"transcriber {options.transcriber}: asked for"
     which = "all pages" if options.transcriber == "internvl" else "pages without a sound text layer"
-    if named:
-        choice = _named(options)
+    if engine is not None:
+        choice = _of_engine(engine)
     elif options.transcriber == "internvl":
-        found = next(local_models(), None)
-        if found is None:
+        largest = next(local_models(), None)
+        if largest is None:
             raise OptionError("no InternVL model is named, and none is on this machine", remedy=_HOW)
-        choice = _of_folder(*found, "the largest on this machine")
+        choice = _of_folder(*largest, "the largest on this machine")
     else:
-        absent, local = _unasked()
+        absent, local = _best_on_gpu()
         if local is None:
             return (
                 None,
                 f"transcriber auto: {which} go to rapidocr, as no engine or model is named and {absent}",
             )
-        choice = _of_folder(*local, "a GPU and the weights are here", asked=False)
+        choice = _of_folder(*local, "a GPU and the weights are here", named=False)
     return (
         choice,
         f"transcriber {options.transcriber}: {which} go to internvl ({choice.name}: {choice.reason})",
@@ -77,24 +81,23 @@ def choose(options: ParseOptions) -> tuple[Choice | None, str]:
 _HOW = "Name one with model (--model), such as InternVL3-8B, or a local folder"
 
 
-def _named(options: ParseOptions) -> Choice:
+def _of_engine(engine: Engine | EngineSpec) -> Choice:
     from internvl_llm.engine import EngineSpec
-    from internvl_llm.engines.open import check, resolve
+    from internvl_llm.engines.open import check
 
-    wanted = resolve(options.engine, options.model, options.base_url)
-    if not isinstance(wanted, EngineSpec):
-        return Choice(wanted.capabilities.model, "the engine given", engine=wanted)
-    check(wanted)
-    return Choice(f"{wanted.model}, engine {wanted.engine}", "asked for", spec=wanted)
+    if not isinstance(engine, EngineSpec):
+        return Choice(engine.capabilities.model, "the engine given", engine)
+    check(engine)
+    return Choice(f"{engine.model}, engine {engine.engine}", "asked for", engine)
 
 
-def _of_folder(which: Member, folder: Path, reason: str, *, asked: bool = True) -> Choice:
+def _of_folder(member: Member, folder: Path, reason: str, *, named: bool = True) -> Choice:
     from internvl_llm.engine import EngineSpec
 
-    return Choice(f"{which.name}, engine transformers", reason, EngineSpec(str(folder)), asked=asked)
+    return Choice(f"{member.name}, engine transformers", reason, EngineSpec(str(folder)), named)
 
 
-def _unasked() -> tuple[str, tuple[Member, Path] | None]:
+def _best_on_gpu() -> tuple[str, tuple[Member, Path] | None]:
     """What is missing to use a model nobody named, or the largest that fits on the GPUs."""
     if not _gpu_there():
         return "there is no GPU", None
@@ -102,9 +105,9 @@ def _unasked() -> tuple[str, tuple[Member, Path] | None]:
     if not local:
         return "there are no InternVL weights on this machine", None
     memory = _gpu_memory()
-    for which, folder in local:
-        if memory is None or which.weight_bytes() * _ROOM <= memory:
-            return "", (which, folder)
+    for member, folder in local:
+        if memory is None or member.weight_bytes() * _ROOM <= memory:
+            return "", (member, folder)
     return "no InternVL model on this machine fits on the GPU", None
 
 
@@ -121,8 +124,8 @@ def _gpu_memory() -> int | None:
     """Bytes of all NVIDIA GPUs together; None where their driver does not tell."""
     command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(command, capture_output=True, check=True, timeout=10).stdout
-        return sum(int(line) for line in told.split()) * 2**20
+        mebibytes = subprocess.run(command, capture_output=True, check=True, timeout=10).stdout
+        return sum(map(int, mebibytes.split())) * 2**20
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
@@ -133,10 +136,10 @@ def local_models() -> Iterator[tuple[Member, Path]]:
     hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
     if not hub.is_dir():
         return
-    for which in sorted(FAMILY, key=lambda m: m.parameters, reverse=True):
-        for name in (which.native, which.original):
+    for member in sorted(FAMILY, key=lambda m: m.parameters, reverse=True):
+        for name in (member.native, member.original):
             snapshots = sorted((hub / f"models--{name.replace('/', '--')}" / "snapshots").glob("*"))
-            held = [s for s in snapshots if (s / "config.json").exists() and any(s.glob("*.safetensors"))]
-            if held:
-                yield which, held[-1]
+            whole = [s for s in snapshots if (s / "config.json").exists() and any(s.glob("*.safetensors"))]
+            if whole:
+                yield member, whole[-1]
                 break

@@ -1,8 +1,6 @@
-"""What a model is asked about a page image. The version goes with the text: it keys cached pages."""
+"""What a model is asked about a page image."""
 
 from __future__ import annotations
-
-VERSION = "1"
 
 PROMPT = """\
 Transcribe this page completely and faithfully into Markdown.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from internvl_llm.best_of import Consensus
 from internvl_llm.engine import Engine
@@ -16,10 +14,11 @@ from internvl_llm.errors import EngineError, InternVLError
 from internvl_llm.events import Finish, TextDelta, Usage
 from internvl_llm.media.limits import MediaOptions
 from internvl_llm.messages import Image, Message
-from internvl_llm.request import Request, Sampling
+from internvl_llm.request import Request
 from internvl_loaders.transcribe.answer.blocks import blocks
 from internvl_loaders.transcribe.model import repetition
-from internvl_loaders.transcribe.model.prompt import PROMPT, VERSION
+from internvl_loaders.transcribe.model.ladder import Answer, Attempt, Transcript, next_attempt, transcript
+from internvl_loaders.transcribe.model.prompt import PROMPT
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -28,50 +27,6 @@ if TYPE_CHECKING:
     from internvl_loaders.transcribe.model.choice import Choice
 
 log = logging.getLogger("internvl_loaders")
-
-Problem = Literal["repeats", "empty", "cut"]
-
-GREEDY = Sampling()
-VARIED = Sampling(temperature=0.4, top_p=0.95, repetition_penalty=1.05, seed=1)
-"""Of a second try: near the first one, but off the track that led into a repetition."""
-SAMPLED = Sampling(temperature=0.6, top_p=0.95, seed=1)
-"""Of several answers to choose from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`text` is without the repetition, where it `repeats`; `cut` is at `limit` tokens."""
-
-    text: str
-    limit: int
-    problem: Problem | None = None
-    repeated: str = ""
-    usage: Usage | None = None
-
-    @property
-    def trouble(self) -> str:
-        match self.problem:
-            case "repeats":
-                return f"the model repeated itself ({' '.join(self.repeated.split())[:40]!r} without end)"
-            case "empty":
-                return "the model said nothing of a page that is not blank"
-            case "cut" if self.usage is not None and self.usage.completion_tokens < self.limit:
-                return "the model's answer was cut off where its context ends"
-            case "cut":
-                return f"the model's answer was cut off at max_tokens = {self.limit:,}"
-            case None:
-                return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """What came of a page: the `whole` of it, a `part` (the answer was cut off), or `none` (it went wrong,
-    and `text` is how it began). `reasons` tell why there was a second try, and what the result lacks."""
-
-    text: str
-    attempts: int
-    outcome: Literal["whole", "part", "none"]
-    reasons: tuple[str, ...] = ()
 
 
 class Transcriber:
@@ -85,18 +40,14 @@ class Transcriber:
         self._engine: Engine | None = None
         self._opening = asyncio.Lock()
 
-    def settings(self) -> dict[str, Any]:
-        """What a transcription depends on, besides the image."""
-        spec = self.choice.spec
-        names = ("max_tokens", "max_tiles", "best_of")
-        return {name: getattr(self.options, name) for name in names} | {
-            "prompt": VERSION,
-            "sampling": repr((GREEDY, VARIED, SAMPLED)),
-            "engine": spec.engine if spec is not None else type(self.choice.engine).__name__,
-            "model": spec.model if spec is not None else self.choice.name,
-            "base_url": spec.base_url if spec is not None else None,
-            "files": _files(Path(spec.model)) if spec is not None else None,
-        }
+    @property
+    def fingerprint(self) -> str | None:
+        """Of the engine, or of the one there will be; None while that cannot be known."""
+        return self._expected if self._engine is None else self._engine.fingerprint
+
+    @cached_property
+    def _expected(self) -> str | None:
+        return self.choice.fingerprint()
 
     async def engine(self) -> Engine:
         """Raises what opening it raised, for every page."""
@@ -110,7 +61,7 @@ class Transcriber:
                     self.failure = EngineError(
                         f"{self.choice.name} cannot be opened ({type(error).__name__}: {error})"
                     )
-                if self.failure is not None and not self.choice.asked:
+                if self.failure is not None and not self.choice.named:
                     log.warning("internvl cannot be used, rapidocr reads instead: %s", self.failure)
         if self._engine is None:
             assert self.failure is not None
@@ -118,86 +69,67 @@ class Transcriber:
         return self._engine
 
     async def transcribe(self, image: PIL.Image.Image) -> Transcript:
-        """One try, and a second where the first went wrong. Raises InternVLError if the engine does."""
+        """Raises InternVLError if the engine fails at the first attempt; later ones may fail."""
         engine = await self.engine()
-        first = await self._ask(engine, image, GREEDY, self.options.max_tokens)
-        if first.problem is None:
-            return Transcript(first.text, 1, "whole")
-        cut = first.problem == "cut"
-        limit = self._more(engine, first) if cut else self.options.max_tokens
-        if cut and limit <= first.limit:
-            return Transcript(first.text, 1, "part", (_lost(first),))
-        try:
-            second = await self._ask(engine, image, GREEDY if cut else VARIED, limit)
-        except InternVLError as error:
-            known = _lost(first) if cut else first.trouble
-            return Transcript(
-                first.text, 2, "part" if cut else "none", (known, f"asked again: {error.message}")
-            )
-        if second.problem is None:
-            return Transcript(second.text, 2, "whole", (first.trouble,))
-        told = _lost(second) if second.problem == "cut" else second.trouble
-        reasons = (f"twice {told}",) if second.problem == first.problem else (first.trouble, told)
-        return Transcript(second.text, 2, "part" if second.problem == "cut" else "none", reasons)
+        history: list[Answer] = []
+        while (attempt := self._next(engine, history)) is not None:
+            try:
+                history.append(await self._ask(engine, image, attempt))
+            except InternVLError as error:
+                if not history:
+                    raise
+                history.append(Answer(attempt, problem="failed", detail=error.message))
+        return transcript(history)
 
-    def _more(self, engine: Engine, answer: Answer) -> int:
-        """Twice the tokens, as far as the model's context goes."""
-        prompt = answer.usage.prompt_tokens if answer.usage is not None else 0
-        return min(2 * answer.limit, engine.capabilities.context_tokens - prompt)
+    def _next(self, engine: Engine, history: list[Answer]) -> Attempt | None:
+        return next_attempt(
+            history,
+            max_tokens=self.options.max_tokens,
+            context_tokens=engine.capabilities.context_tokens,
+            samples=self.options.best_of,
+        )
 
-    async def _ask(self, engine: Engine, image: PIL.Image.Image, sampling: Sampling, limit: int) -> Answer:
-        best_of = self.options.best_of
-        if best_of > 1:
-            sampling = SAMPLED if sampling is GREEDY else replace(SAMPLED, seed=2)
+    async def _ask(self, engine: Engine, image: PIL.Image.Image, attempt: Attempt) -> Answer:
+        """A stream is ended as soon as it repeats itself."""
         request = Request(
             Message.user(Image(image), PROMPT),
-            replace(sampling, max_tokens=limit),
-            n=best_of,
-            critic=Consensus() if best_of > 1 else None,
+            attempt.sampling,
+            n=attempt.samples,
+            critic=Consensus() if attempt.samples > 1 else None,
             max_tiles=self.options.max_tiles,
             page=True,
             media=MediaOptions(limits=self.options.limits),
         )
-        if best_of > 1:
+        if attempt.samples > 1:
             (result,) = await engine.agenerate([request])
-            found = repetition.anywhere(result.text)
-            return _judged(result.text, found, result.finish_reason, limit, result.usage)
-        text, looked = "", 0
+            loop = repetition.anywhere(result.text)
+            return _judge(attempt, result.text, loop, result.finish_reason, result.usage)
+        text, checked = "", 0
         async with aclosing(engine.astream(request)) as events:
             async for event in events:
                 if isinstance(event, Finish):
-                    return _judged(text, repetition.at_end(text), event.reason, limit, event.usage)
+                    return _judge(attempt, text, repetition.at_end(text), event.reason, event.usage)
                 if isinstance(event, TextDelta):
                     text += event.text
-                if len(text) - looked >= repetition.STEP:
-                    looked = len(text)
-                    if found := repetition.at_end(text):
-                        return _repeating(text, found, limit)
+                if len(text) - checked >= repetition.STEP:
+                    checked = len(text)
+                    if loop := repetition.at_end(text):
+                        return _repeating(attempt, text, loop)
         raise EngineError("the engine ended its answer without a reason")
 
 
-def _judged(text: str, found: repetition.Repetition | None, reason: str, limit: int, usage: Usage) -> Answer:
+def _judge(
+    attempt: Attempt, text: str, loop: repetition.Repetition | None, reason: str, usage: Usage
+) -> Answer:
     if reason == "cancelled":
         raise EngineError("the engine gave the request up")
-    if found is not None:
-        return _repeating(text, found, limit)
+    if loop is not None:
+        return _repeating(attempt, text, loop)
     if reason == "length":
-        return Answer(text, limit, "cut", usage=usage)
-    said = any(block.text.strip() for block in blocks(text))
-    return Answer(text, limit, None if said else "empty", usage=usage)
+        return Answer(attempt, text, "cut", usage=usage)
+    says_something = any(block.text.strip() for block in blocks(text))
+    return Answer(attempt, text, None if says_something else "empty", usage=usage)
 
 
-def _repeating(text: str, found: repetition.Repetition, limit: int) -> Answer:
-    return Answer(text[: found.start + len(found.unit)], limit, "repeats", repeated=found.unit)
-
-
-def _lost(answer: Answer) -> str:
-    return f"{answer.trouble}; what follows is missing"
-
-
-def _files(folder: Path) -> str | None:
-    """Of a local model: a digest of its files' names, sizes and times."""
-    if not folder.is_dir():
-        return None
-    held = sorted((f.name, (s := f.stat()).st_size, s.st_mtime_ns) for f in folder.iterdir() if f.is_file())
-    return hashlib.sha256(repr(held).encode()).hexdigest()[:16]
+def _repeating(attempt: Attempt, text: str, loop: repetition.Repetition) -> Answer:
+    return Answer(attempt, text[: loop.start + len(loop.unit)], "repeats", detail=loop.unit)
