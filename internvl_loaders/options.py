@@ -74,9 +74,7 @@ class ParseOptions(BaseModel):
         EngineLike,
         PlainValidator(lambda value: value),
         PlainSerializer(_plain, when_used="json"),
-        Field(
-            description="What runs the model: a name, an EngineSpec or its fields, or an open engine."
-        ),
+        Field(description="What runs the model: a name, an EngineSpec or its fields, or an open engine."),
     ] = None
     model: Annotated[
         str | None, Field(description="An InternVL checkpoint: a name, a hub id, or a local folder.")
@@ -138,8 +136,9 @@ class ParseOptions(BaseModel):
             return given
         from internvl_llm.engines.open import resolve
 
-        chosen = resolve(given.get("engine"), given.get("model"), given.get("base_url"))
-        return {**given, "engine": chosen} if isinstance(given.get("engine"), Mapping) else given
+        engine = given.get("engine")
+        chosen = resolve(engine, given.get("model"), given.get("base_url"))
+        return given if engine is None or isinstance(engine, str) else {**given, "engine": chosen}
 
     @classmethod
     def of(cls, options: ParseOptions | None = None, **changes: Any) -> Self:

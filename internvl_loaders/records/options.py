@@ -41,8 +41,8 @@ class LoaderOptions(ParseOptions):
         OnError,
         Field(
             description="What a failed page does: raise its error, skip it with a logged warning, or stand "
-            "as a placeholder: an empty text with status failed and a reason. A whole document that lacks some "
-            "pages has status partial, and names them in its reason."
+            "as a placeholder: an empty text with status failed and a reason. A whole document that lacks "
+            "some pages has status partial, and names them in its reason."
         ),
     ] = "raise"
     table_format: Annotated[

@@ -9,7 +9,8 @@ import pytest
 
 from internvl_llm.errors import EngineError
 from internvl_loaders.document import Page
-from internvl_loaders.records.recorder import LoaderOptions, record_id
+from internvl_loaders.records.options import LoaderOptions
+from internvl_loaders.records.recorder import record_id
 from tests.internvl_loaders.transcribe.model.test_transcriber import by_width, scan
 from tests.kit.scripted import ScriptedEngine
 

@@ -11,9 +11,10 @@ import pytest
 from internvl_loaders.document import Block, Box, Cell, Image, Page, Table
 from internvl_loaders.errors import OptionError, PageError, SourceError
 from internvl_loaders.options import ParseOptions
-from internvl_loaders.records.loading import LoaderChanges, store_image
+from internvl_loaders.records.loading import store_image
 from internvl_loaders.records.metadata import clip, source_metadata
-from internvl_loaders.records.recorder import TEXT_OPTIONS, LoaderOptions, Record, Recorder
+from internvl_loaders.records.options import LoaderOptions
+from internvl_loaders.records.recorder import Record, Recorder
 
 TABLE = Table(
     rows=2,
@@ -236,15 +237,6 @@ def test_ids_are_uuids_that_depend_on_content_place_and_settings_alone() -> None
     flat = [one for group in different for one in group]
     assert len(set(flat)) == len(flat)
     assert ids(failed(2), on_error="placeholder") == ids(page(2))
-
-
-def test_every_option_is_known_to_change_the_text_or_not() -> None:
-    indifferent = {
-        "base_url", "pages", "password", "jobs", "on_error", "words", "images", "allow_hosts", "limits",
-        "page_separator", "image_dir", "cache_dir", "in_flight",
-    }  # fmt: skip
-    assert indifferent | set(TEXT_OPTIONS) == set(LoaderOptions.model_fields)
-    assert set(LoaderChanges.__annotations__) == set(LoaderOptions.model_fields)
 
 
 def test_metadata_is_scalar_json_and_bounded() -> None:

@@ -38,7 +38,10 @@ def weights(hub: Path, repository: str, revision: str = "abc") -> Path:
 
 def chosen(**options: Any) -> EngineSpec | None:
     found, _ = choose(ParseOptions.of(**options))
-    return None if found is None else found.spec
+    if found is None:
+        return None
+    assert isinstance(found.engine, EngineSpec)
+    return found.engine
 
 
 def test_nothing_named_and_no_gpu_is_rapidocr(hub: Path) -> None:
@@ -58,7 +61,7 @@ def test_a_gpu_and_weights_are_used_unasked(hub: Path, monkeypatch: pytest.Monke
     assert chosen() == EngineSpec(str(large))
     monkeypatch.setattr(choice, "_gpu_memory", lambda: 8 * 2**30)
     found, told = choose(ParseOptions())
-    assert found is not None and found.spec == EngineSpec(str(small)) and not found.asked
+    assert found is not None and found.engine == EngineSpec(str(small)) and not found.named
     assert told.endswith("go to internvl (InternVL3-1B, engine transformers: a GPU and the weights are here)")
     monkeypatch.setattr(choice, "_gpu_memory", lambda: 2**30)
     assert "fits" in choose(ParseOptions())[1]
@@ -98,7 +101,7 @@ def test_internvl_without_a_model_takes_what_is_here(hub: Path) -> None:
         ({"model": "acme/model"}, "InternVL3-8B"),
         ({"model": "/nowhere/model"}, "no such folder"),
         ({"model": "./nowhere"}, "no such folder"),
-        ({"engine": "transformers"}, "no model is named"),
+        ({"engine": "transformers"}, "no model is named.*--model"),
         ({"transcriber": "rapidocr", "model": "8B"}, "uses no engine"),
         ({"transcriber": "text-layer", "engine": ScriptedEngine("")}, "uses no engine"),
         ({"engine": ScriptedEngine(""), "model": "8B"}, "has its model"),
