@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Protocol, get_args, runtime_checkable
 
 from pydantic import Field
 
 from internvl_llm.checkpoints.family import Precision
 from internvl_llm.errors import OptionError
-from internvl_llm.events import Event, Result, Usage
-from internvl_llm.request import Request
+
+if TYPE_CHECKING:
+    from internvl_llm.events import Event, Result, Usage
+    from internvl_llm.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ class EngineSpec:
     ] = "bf16"
     device_map: tuple[tuple[str, int | str], ...] | None = None
     """Modules placed by hand, a mapping too; None lays the parts out over the GPUs there are."""
-    replicas: Annotated[int | None, Field(description="Copies of the model; None is as many as fit.")] = None
+    replicas: Annotated[int | None, Field(description="Copies of the model; as many as fit if left out.")] = (
+        None
+    )
     revision: Annotated[str | None, Field(description="Branch, tag or commit of a model on the hub.")] = None
     max_batch: int | None = None
     """Sequences at once; None is 16 on a CPU, 128 on GPUs."""

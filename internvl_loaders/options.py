@@ -65,7 +65,11 @@ def _plain(engine: EngineLike) -> Any:
 
 
 class ParseOptions(BaseModel):
-    """Options of `parse`; frozen and hashable."""
+    """Options of `parse`; frozen and hashable.
+
+    Where `on_error` is left out, a failed page is a placeholder, but a source that cannot be opened raises if
+    it is the only one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,7 +85,7 @@ class ParseOptions(BaseModel):
     ] = None
     base_url: Annotated[str | None, Field(description="Of a server engine.")] = None
     max_tokens: Annotated[
-        int, Field(ge=1, description="Of a model's answer about a page; twice as many if that cuts it off.")
+        int, Field(ge=1, description="Of a model's answer about a page; twice as many where it is cut off.")
     ] = 4096
     max_tiles: Annotated[int, Field(ge=1, description="448 px tiles of a page, for a model, at most.")] = 24
     best_of: Annotated[
@@ -98,16 +102,11 @@ class ParseOptions(BaseModel):
         int,
         Field(ge=36, le=1200, description="At which PDF pages are drawn for OCR and models."),
     ] = 200
-    images: Annotated[Images, Field(description="Images to keep: crops of figures, whole pages, or both")] = (
-        "none"
-    )
+    images: Annotated[Images, Field(description="Images to keep")] = "none"
     words: Annotated[bool, Field(description="Keep words with boxes in every block.")] = False
     on_error: Annotated[
         OnError | None,
-        Field(
-            description="A failed page: placeholder (a visible note), skip, or raise (stop). If left out, a "
-            "placeholder; but a source that cannot be opened raises where it is the only one."
-        ),
+        Field(description="A failed page: placeholder (a visible note), skip or raise (stop)."),
     ] = None
     cache_dir: Annotated[
         Path | None,

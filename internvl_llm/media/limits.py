@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,23 +13,30 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_bytes: int = Field(default=512 * 2**20, gt=0)
-    """Bytes of one document, downloaded or not."""
-    max_pages: int = Field(default=100_000, gt=0)
-    """Pages of one document."""
-    max_pixels: int = Field(default=40_000_000, gt=0)
-    """Pixels of one page image; a PDF page is drawn at a lower resolution to stay within it."""
-    max_image_pixels: int = Field(default=200_000_000, gt=0)
-    """Pixels an image file may declare before it is decoded."""
-    max_seconds: float = Field(default=120.0, gt=0)
-    """Seconds one page, or the opening of one document, may take; a model's answer is bounded by
-    `max_tokens` instead."""
-    max_memory: int = Field(default=4 * 2**30, ge=256 * 2**20)
-    """Bytes of data a worker process may hold (`RLIMIT_DATA`; enforced on Linux)."""
-    max_redirects: int = Field(default=5, ge=0)
-    max_download_seconds: float = Field(default=60.0, gt=0)
-    max_cache_bytes: int = Field(default=2 * 2**30, gt=0)
-    """Bytes of the page cache, beyond which the least recently used pages are dropped."""
+    max_bytes: Annotated[int, Field(gt=0, description="Bytes of one document, downloaded or not.")] = (
+        512 * 2**20
+    )
+    max_pages: Annotated[int, Field(gt=0, description="Pages of one document.")] = 100_000
+    max_pixels: Annotated[
+        int, Field(gt=0, description="Pixels of a page image; PDF pages are drawn coarser to stay within it.")
+    ] = 40_000_000
+    max_image_pixels: Annotated[
+        int, Field(gt=0, description="Pixels an image file may declare before it is decoded.")
+    ] = 200_000_000
+    max_seconds: Annotated[
+        float,
+        Field(
+            gt=0, description="Seconds a page, or the opening of a document, may take; models' answers aside."
+        ),
+    ] = 120.0
+    max_memory: Annotated[
+        int, Field(ge=256 * 2**20, description="Bytes of data a worker process may hold (enforced on Linux).")
+    ] = 4 * 2**30
+    max_redirects: Annotated[int, Field(ge=0, description="Redirects of one download.")] = 5
+    max_download_seconds: Annotated[float, Field(gt=0, description="Seconds one download may take.")] = 60.0
+    max_cache_bytes: Annotated[
+        int, Field(gt=0, description="Bytes of the page cache; the least recently used pages are dropped.")
+    ] = 2 * 2**30
 
 
 @dataclass(frozen=True, slots=True)

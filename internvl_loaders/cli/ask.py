@@ -7,11 +7,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from internvl_llm.engine import EngineSpec
@@ -20,12 +20,13 @@ from internvl_llm.events import Event, Finish, TextDelta
 from internvl_llm.grounding import image_boxes
 from internvl_llm.media.limits import MediaOptions
 from internvl_llm.media.load import load
-from internvl_llm.media.page_ranges import page_ranges
 from internvl_llm.messages import Document, Image, Message, Text, Video
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_llm.request import Request, Sampling
+from internvl_loaders.cli.fields import engine_values, request_fields
 from internvl_loaders.cli.terminal import printable
 from internvl_loaders.errors import DocumentNotFoundError, OptionError
+from internvl_loaders.options import ENGINE, ParseOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,28 +37,20 @@ _VIDEOS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AskCommand:
-    """`given` are the files, and the question last. Wrong use is an OptionError before anything is loaded."""
+    """`given` are the files, and the question last; `fields` the values of `ask_options`. Wrong use is an
+    OptionError before anything is loaded."""
 
-    given: list[str]
-    model: str | None
-    engine: str | None = None
-    base_url: str | None = None
-    device: str = "auto"
-    dtype: str = "auto"
-    precision: str = "bf16"
-    pages: str | None = None
-    dpi: int = 200
-    max_tokens: int = 1024
-    temperature: float = 0.0
-    seed: int | None = None
-    max_tiles: int = 12
-    system: str | None = None
-    boxes: bool = False
-    """Tell the boxes of the answer, in pixels of the one image that is shown."""
-    allow_hosts: tuple[str, ...] = ()
-    quiet: bool = False
+    def __init__(
+        self, *given: str, fields: Mapping[str, Any], boxes: bool = False, quiet: bool = False
+    ) -> None:
+        *self.files, self.question = given
+        requested = {field.name for field in request_fields()}
+        self.requested = {name: value for name, value in fields.items() if name in requested}
+        self.options = engine_values({n: value for n, value in fields.items() if n not in requested})
+        self.boxes = boxes
+        """Tell the boxes of the answer, in pixels of the one image that is shown."""
+        self.quiet = quiet
 
     def run(self) -> None:
         request, spec = self.request(), self.spec()
@@ -67,84 +60,87 @@ class AskCommand:
         started = time.monotonic()
         engine = open_engine(spec)
         with closing(engine.stream(request)) as stream:
-            finish, answer = self._tell(stream)
+            finish, answer = self._print(stream)
         if size is not None:
-            self._tell_boxes(answer, size)
-        self._close(finish, time.monotonic() - started)
+            self._print_boxes(answer, size)
+        self._summarize(finish, time.monotonic() - started)
 
     def spec(self) -> EngineSpec:
-        if self.model is None:
+        named = {name: self.options.get(name) for name in ("engine", "model", "base_url")}
+        if named["model"] is None:
             raise OptionError(
                 "no model is named",
                 remedy="Give --model (or INTERNVL_MODEL) a name from `internvl models`, or a local folder",
             )
-        fields = {"device": self.device, "dtype": self.dtype, "precision": self.precision}
-        spec = to_spec(fields | ({"engine": self.engine} if self.engine else {}), self.model, self.base_url)
+        spec = to_spec(**named)
         check(spec)
         return spec
 
     def request(self) -> Request:
-        *files, question = self.given
-        if not files:
+        if not self.files:
             raise OptionError(
                 "a file and a question are needed", remedy="Write: internvl ask FILE... QUESTION"
             )
-        if not question.strip() or _is_file(question):
+        if not self.question.strip() or _is_file(self.question):
             raise OptionError(
-                f"the last argument, {question!r}, is no question", remedy="Put the question after the files"
+                f"the last argument, {self.question!r}, is no question",
+                remedy="Put the question after the files",
             )
-        if self.pages is not None:
-            page_ranges(self.pages)
-        if not 36 <= self.dpi <= 1200:
-            raise OptionError(f"dpi cannot be {self.dpi}", remedy="Give 36 to 1200")
+        shown = ParseOptions.of(**{n: value for n, value in self.options.items() if n not in ENGINE})
+        sampling = {f.name: self.requested[f.name] for f in fields(Sampling) if f.name in self.requested}
+        rest = {name: value for name, value in self.requested.items() if name not in sampling}
+        rest["system"] = DEFAULT_SYSTEM if rest["system"] is None else rest["system"] or None
         # With boxes, the user's <ref> is the tag that the model was trained on.
         return Request(
-            Message.user(*map(self._part, files), Text(question, grounding=self.boxes)),
-            Sampling(max_tokens=self.max_tokens, temperature=self.temperature, seed=self.seed),
-            system=DEFAULT_SYSTEM if self.system is None else self.system or None,
-            max_tiles=self.max_tiles,
+            Message.user(
+                *(self._part(file, shown.pages) for file in self.files),
+                Text(self.question, grounding=self.boxes),
+            ),
+            Sampling(**sampling),
             page=True,
-            media=MediaOptions(dpi=self.dpi, allow_hosts=self.allow_hosts),
+            media=MediaOptions(dpi=shown.dpi, allow_hosts=shown.allow_hosts),
+            **rest,
         )
 
-    def _part(self, file: str) -> Document | Video:
+    @staticmethod
+    def _part(file: str, pages: str | None) -> Document | Video:
         remote = "://" in file[:64]
         if not remote and not _is_file(file):
             raise DocumentNotFoundError("no such file", source=file, remedy="Check the path")
         suffix = Path(urlsplit(file).path if remote else file).suffix.lower()
         source = file if remote else Path(file)
-        return Video(source) if suffix in _VIDEOS else Document(source, self.pages)
+        return Video(source) if suffix in _VIDEOS else Document(source, pages)
 
-    def _tell(self, stream: Generator[Event, None, None]) -> tuple[Finish, str]:
+    def _print(self, stream: Generator[Event, None, None]) -> tuple[Finish, str]:
         """The answer, without what a terminal would obey; a line is ended whatever happens."""
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")
         console = _console()
         with nullcontext() if self.quiet or not console.is_terminal else console.status("reading"):
             event = next(stream)
-        told: list[str] = []
+        printed: list[str] = []
         try:
             while not isinstance(event, Finish):
                 if isinstance(event, TextDelta) and (text := printable(event.text)):
                     sys.stdout.write(text)
                     sys.stdout.flush()
-                    told.append(text)
+                    printed.append(text)
                 event = next(stream)
-            return event, "".join(told)
+            return event, "".join(printed)
         finally:
-            if told and not told[-1].endswith("\n"):
+            if printed and not printed[-1].endswith("\n"):
                 sys.stdout.write("\n")
                 sys.stdout.flush()
 
-    def _tell_boxes(self, answer: str, size: tuple[int, int]) -> None:
-        found = image_boxes(answer, size)
-        for label, box in found:
+    def _print_boxes(self, answer: str, size: tuple[int, int]) -> None:
+        boxes = image_boxes(answer, size)
+        for label, box in boxes:
             sys.stdout.write(f"{json.dumps({'label': label, 'box': box, 'size': size})}\n")
         sys.stdout.flush()
-        if not found:
+        if not boxes:
             _console().print("internvl: the answer has no boxes.", soft_wrap=True)
 
-    def _close(self, finish: Finish, seconds: float) -> None:
+    def _summarize(self, finish: Finish, seconds: float) -> None:
         usage, console = finish.usage, _console()
         if finish.reason == "length":
             console.print("internvl: the answer was cut short. Raise --max-tokens.", soft_wrap=True)

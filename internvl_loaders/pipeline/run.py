@@ -18,7 +18,7 @@ from internvl_llm.media.workers.pool import STRETCH, Job, Reply, Session, cores,
 from internvl_loaders import errors
 from internvl_loaders.document import Page
 from internvl_loaders.errors import InternVLError, PageError, PageRangeError
-from internvl_loaders.options import ENGINE, ParseOptions
+from internvl_loaders.options import ENGINE, ParseOptions, keywords
 from internvl_loaders.pipeline.cache import PageCache, page_key, shared_cache
 from internvl_loaders.sources import Source, is_single, resolve
 
@@ -30,7 +30,8 @@ log = logging.getLogger("internvl_loaders")
 _serial = itertools.count()
 
 
-def parse(source: Any, options: ParseOptions | None = None, **changes: object) -> Generator[Page, None, None]:
+@keywords(ParseOptions)
+def parse(source: Any, options: ParseOptions | None = None, **changes: Any) -> Generator[Page, None, None]:
     """The pages of every document behind `source`, in order.
 
     `source` is a path, bytes, a binary stream, a PIL image, a LangChain `Blob`, an http(s) URL, a
@@ -45,8 +46,9 @@ def parse(source: Any, options: ParseOptions | None = None, **changes: object) -
     return _Run(source, ParseOptions.of(options, **changes)).pages()
 
 
+@keywords(ParseOptions)
 async def aparse(
-    source: Any, options: ParseOptions | None = None, **changes: object
+    source: Any, options: ParseOptions | None = None, **changes: Any
 ) -> AsyncGenerator[Page, None]:
     """`parse` for asyncio: the event loop is never blocked, and every iteration has its own thread.
 
