@@ -16,7 +16,7 @@ from internvl_loaders import ParseOptions, parse
 from internvl_loaders.agents import DocumentTools
 from internvl_loaders.transcribe.model.choice import choose
 from tests.kit.pdfs import pdf
-from tests.kit.scripted_pages import ScriptedEngine
+from tests.kit.scripted import ScriptedEngine
 
 OPEN = ScriptedEngine("")
 

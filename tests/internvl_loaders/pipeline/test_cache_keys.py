@@ -16,20 +16,22 @@ from internvl_loaders import ParseOptions, parse
 from internvl_loaders.options import ENGINE, SAME_PAGES
 from internvl_loaders.pipeline.cache import PageCache, code_digest
 from tests.internvl_loaders.transcribe.model.test_transcriber import scan
-from tests.kit.scripted_pages import ScriptedEngine
+from tests.kit.scripted import ScriptedEngine, shown
 
 
 class Loaded(ScriptedEngine):
     """Says which weights it was opened with, and how."""
-
-    closed = False
 
     def __init__(self, spec: EngineSpec) -> None:
         folder = Path(spec.model)
         weights = (folder / "model.safetensors").read_bytes()[-4:].decode() if folder.is_dir() else "fetched"
         super().__init__(f"{weights} at {spec.precision}")
         self.spec = spec
-        self.fingerprint = engines.fingerprint(spec) or "of what was fetched"
+        self._loaded = engines.fingerprint(spec) or "of what was fetched"
+
+    @property
+    def fingerprint(self) -> str:
+        return self._loaded
 
 
 @pytest.fixture(autouse=True)
@@ -95,9 +97,7 @@ def test_fine_tunes_in_folders_of_one_name_are_apart(tmp_path: Path) -> None:
 
 def test_open_engines_of_one_class_and_name_are_apart(tmp_path: Path) -> None:
     for text in ("one", "two"):
-        engine = ScriptedEngine(text)
-        engine.fingerprint = text
-        assert read(tmp_path, engine=engine) == text
+        assert read(tmp_path, engine=ScriptedEngine(text)) == text
 
 
 def test_weights_changed_in_place_are_others(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_the_code_of_both_packages_keys(tmp_path: Path) -> None:
 
 
 def test_pages_are_told_apart_by_their_document(tmp_path: Path) -> None:
-    engine = ScriptedEngine(lambda image, request: f"page of {image.width}")
+    engine = ScriptedEngine(lambda request: f"page of {shown(request).width}")
     texts = [
         page.text
         for page in parse([scan(400), scan(410)], transcriber="internvl", engine=engine, cache_dir=tmp_path)

@@ -14,7 +14,7 @@ from internvl_llm.media.limits import Limits
 from internvl_loaders.document import Page
 from internvl_loaders.records.options import LoaderOptions
 from internvl_loaders.records.recorder import record_id
-from tests.kit.scripted_pages import ScriptedEngine
+from tests.kit.scripted import ScriptedEngine
 
 PAGE = Page(source="a.pdf", document_id="1", number=1, status="ok")
 

@@ -265,8 +265,8 @@ def test_answers_are_cached_by_what_they_depend_on(tmp_path: Path) -> None:
     assert (page.text, len(engine.requests)) == ("first", 1)
     for change in ({"max_tokens": 99}, {"max_tiles": 6}, {"best_of": 2}, {"dpi": 100}):
         assert read(scan(400), engine, **options, **change)[0].text == "second"
-    engine.fingerprint = "another"
-    assert read(scan(400), engine, **options)[0].text == "second"
+    another = ScriptedEngine("third")
+    assert read(scan(400), another, **options)[0].text == "third"
 
 
 def test_failures_are_not_cached(tmp_path: Path) -> None:
