@@ -90,9 +90,9 @@ STAYS = {
     "parse": {
         "--output": None, "--format": None, "--transcriber": "auto", "--engine": None, "--model": None,
         "--base-url": None, "--max-tokens": 4096, "--max-tiles": 24, "--best-of": 1, "--in-flight": 32,
-        "--pages": None, "--password": None, "--jobs": None, "--dpi": 200, "--images": "none", "--words": False,
-        "--headers-footers": True, "--page-breaks": False, "--on-error": "placeholder", "--report": None,
-        "--cache-dir": None, "--no-cache": False, "--allow-host": [], "--quiet": False, "--debug": False,
+        "--pages": None, "--password": None, "--jobs": None, "--dpi": 200, "--images": "none",
+        "--words": False, "--headers-footers": True, "--page-breaks": False, "--on-error": "placeholder",
+        "--report": None, "--cache-dir": None, "--no-cache": False, "--allow-host": [], "--quiet": False, "--debug": False,
         "--max-bytes": 2**29, "--max-pages": 100_000, "--max-pixels": 40_000_000, "--max-seconds": 120.0,
         "--max-image-pixels": 200_000_000, "--max-memory": 2**32, "--max-redirects": 5,
         "--max-download-seconds": 60.0, "--max-cache-bytes": 2**31,
