@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from internvl_llm.errors import MessageError
 
@@ -20,6 +20,15 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 Source: TypeAlias = Path | str | bytes
 """Of a string: a path, a `data:` URL or an http(s) URL. Bare base64 goes through `decode_base64`."""
+
+
+class Drawable(Protocol):
+    """An image that is measured, and drawn when it is needed: what `internvl_llm.media.load.load` gives."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    def draw(self) -> PIL.Image.Image: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Text:
 class Image:
     """`min_tiles` and `max_tiles` bound the 448 px tiles it is cut into; None leaves it to the engine."""
 
-    source: Source | PIL.Image.Image = field(repr=False)
+    source: Source | PIL.Image.Image | Drawable = field(repr=False)
     min_tiles: int | None = None
     max_tiles: int | None = None
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from internvl_llm.media.workers.pool import LINGER
+from internvl_llm.media.workers import pool
 
 _MARK = "INTERNVL_TEST_SESSION"
 
@@ -31,8 +31,9 @@ def _workers() -> list[psutil.Process]:
 def no_orphans() -> Iterator[None]:
     """After the last test no worker of this run is left."""
     os.environ[_MARK] = uuid4().hex
+    pool.LAST_LINGER = pool.LINGER
     yield
-    deadline = time.monotonic() + LINGER + 5
+    deadline = time.monotonic() + pool.LINGER + 5
     while left := _workers():
         assert time.monotonic() < deadline, f"still there: {left}"
         time.sleep(0.2)

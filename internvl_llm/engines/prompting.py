@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from functools import cached_property
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +36,18 @@ class TiledImage:
         high = image.max_tiles or max(request.max_tiles, low)
         self._bounds = (low, high)
         self._page = request.page or image.kind == "page"
-        self.count = tile_count(*image.image.size, low, high, page=self._page)
+        self.count = tile_count(*image.size, low, high, page=self._page)
         self.key = f"{image.digest} {low} {high} {self._page}"
+        self._tiles: NDArray[np.uint8] | None = None
+        self._lock = threading.Lock()
 
-    @cached_property
+    @property
     def tiles(self) -> NDArray[np.uint8]:
-        """uint8 RGB [count, 448, 448, 3]."""
-        return tile(self._image.image, *self._bounds, page=self._page)
+        """uint8 RGB [count, 448, 448, 3]; the image is drawn for them once, and not kept."""
+        with self._lock:
+            if self._tiles is None:
+                self._tiles = tile(self._image.draw(), *self._bounds, page=self._page)
+            return self._tiles
 
     def keys(self, length: int) -> Keys:
         """What its patches are, below zero: equal for equal images cut alike."""
@@ -76,11 +82,16 @@ class Prompting:
     encoder: Encoder
     dialect: Any
     context_tokens: int
+    _images: WeakValueDictionary[str, TiledImage] = field(
+        default_factory=WeakValueDictionary, repr=False, compare=False
+    )
+    """Those that prompts hold, by key: the same image in several is drawn and cut once."""
 
     def tokenize(self, request: Request) -> TokenizedPrompt:
         """Raises MessageError, MediaError or another SourceError."""
         shown = load(request.messages, request.media)
-        images = [TiledImage(image, request) for image in shown.images]
+        tiled = [TiledImage(image, request) for image in shown.images]
+        images = [self._images.setdefault(image.key, image) for image in tiled]
         prompt = render(
             request.messages,
             system=request.system,

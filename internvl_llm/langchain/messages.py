@@ -270,7 +270,7 @@ def _utf8(content: Source) -> str:
     if isinstance(content, bytes):
         return content.decode("utf-8", "replace")
     if isinstance(content, str) and content[:5].lower() == "data:":
-        from internvl_llm.media.load import data_url
+        from internvl_llm.media.source import data_url
 
         return data_url(content, "the text").decode("utf-8", "replace")
     raise MessageError("a text is given as a URL", remedy="Fetch it yourself and give it as text")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,3 +85,28 @@ def webp_canvas(data: Buffer) -> tuple[int, int]:
         return 0, 0
     width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
     return width, height
+
+
+def png_metadata(data: Buffer) -> bytes:
+    """The PNG with one pixel in place of its own, and what is said beside them, before or behind."""
+    place, kept = len(_PNG), []
+    while len(data) >= place + 12:
+        size, kind = _CHUNK.unpack_from(data, place)
+        if kind in _METADATA:
+            kept.append(data[place : place + 12 + size])
+        place += 12 + size
+    return b"".join([_PNG, _ONE_PIXEL[0], *kept, *_ONE_PIXEL[1:]])
+
+
+def _chunk(kind: bytes, data: bytes = b"") -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_CHUNK = struct.Struct(">I4s")
+_METADATA = {b"eXIf", b"tEXt", b"zTXt", b"iTXt"}
+_ONE_PIXEL = (
+    _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)),
+    _chunk(b"IDAT", zlib.compress(bytes(2))),
+    _chunk(b"IEND"),
+)

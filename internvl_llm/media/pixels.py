@@ -5,8 +5,14 @@ from __future__ import annotations
 from math import ceil, sqrt
 from typing import TYPE_CHECKING
 
+from internvl_llm.errors import MediaError, limit_error
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from PIL.Image import Image
+
+    from internvl_llm.media.limits import Limits
 
 _STRIP = 256
 """Rows brought to 8 bits at a time."""
@@ -21,6 +27,49 @@ def scale_within(width: float, height: float, scale: float, max_pixels: int) -> 
     while scale * longer > 1 and ceil(width * scale) * ceil(height * scale) > max_pixels:
         scale *= 0.99
     return scale
+
+
+def scaled_within(width: int, height: int, max_pixels: int) -> tuple[int, int]:
+    """The size, or that of the image scaled down to `max_pixels`."""
+    scale = scale_within(width, height, 1.0, max_pixels)
+    return (width, height) if scale == 1 else (max(1, int(width * scale)), max(1, int(height * scale)))
+
+
+def is_blank(image: Image) -> bool:
+    """Whether all of it is one colour, but for differences that nobody sees."""
+    extrema = image.convert("RGB").getextrema()
+    return all(high - low < 12 for low, high in extrema)  # type: ignore[misc]
+
+
+def strips(image: Image) -> Iterator[bytes]:
+    """The bytes of its pixels, some rows at a time."""
+    for top in range(0, image.height, _STRIP):
+        yield image.crop((0, top, image.width, min(top + _STRIP, image.height))).tobytes()
+
+
+def upright(image: Image, limits: Limits) -> Image:
+    """An image that a caller gives, turned by its EXIF orientation, RGB, scaled down to `max_pixels`.
+
+    Raises MediaError or LimitError.
+    """
+    from PIL import ImageOps
+    from PIL.Image import Resampling
+
+    pixels = image.width * image.height
+    if pixels > limits.max_image_pixels:
+        problem = f"the image declares {pixels:,} pixels, more than"
+        raise limit_error(problem, "max_image_pixels", limits.max_image_pixels, "the image")
+    if not pixels:
+        raise MediaError("the image has no pixels", source="the image", remedy="Leave it out")
+    try:
+        image = to_rgb(ImageOps.exif_transpose(image))
+    except Exception as error:  # it may be a file not decoded yet; decoders raise nearly anything
+        brief = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise MediaError(
+            f"the image is damaged ({brief})", source="the image", remedy="Save it again"
+        ) from error
+    size = scaled_within(*image.size, limits.max_pixels)
+    return image if size == image.size else image.resize(size, Resampling.LANCZOS, reducing_gap=2.0)
 
 
 def to_rgb(image: Image) -> Image:

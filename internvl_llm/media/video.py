@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import time
 from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from internvl_llm.errors import MediaError, MissingDependencyError
+from internvl_llm.errors import MediaError, MissingDependencyError, limit_error
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -19,6 +18,20 @@ if TYPE_CHECKING:
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf,gif"
 """Of FFmpeg's demuxers those that read one file, not what it points to, as playlists do."""
+
+
+def no_pyav() -> MissingDependencyError:
+    return MissingDependencyError(
+        "reading videos needs PyAV", remedy="Run: pip install 'internvl-documents[video]'"
+    )
+
+
+def _pyav() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise no_pyav() from error
+    return av
 
 
 def indices(frames: int, fps: float, count: int, start: float | None, end: float | None) -> list[int]:
@@ -36,79 +49,77 @@ def indices(frames: int, fps: float, count: int, start: float | None, end: float
     return sorted({min(last, int(first + segment / 2 + round(segment * at))) for at in range(count)})
 
 
-def frames(
-    content: Path | bytes,
-    name: str,
-    count: int,
-    start: float | None,
-    end: float | None,
-    limits: Limits,
-    max_seconds: float,
-) -> list[PILImage]:
-    """Each already the 448 x 448 tile that the model sees: bicubic, whatever the shape of the video.
+class VideoReader:
+    """One video, surveyed without decoding when it is opened, then decoded where frames are wanted.
 
-    Raises MediaError, LimitError, or MissingDependencyError without PyAV.
+    Raises MediaError, LimitError, or MissingDependencyError without PyAV. Not thread-safe.
     """
-    with _opened(content, name) as (container, stream):
-        reading = _Reading(container, stream, name, limits)
-        reading.survey(max_seconds)
-        chosen = indices(len(reading.times), reading.fps, count, start, end)
-        if not chosen:
-            seconds = len(reading.times) / reading.fps
-            raise MediaError(
-                f"the video ends at {seconds:.1f} s, and was to be shown from {start or 0:g} s on",
-                source=name,
-                remedy="Ask for a time within it",
-            )
-        return list(reading.pictures(chosen))
 
-
-@contextmanager
-def _opened(content: Path | bytes, name: str) -> Iterator[tuple[Any, Any]]:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingDependencyError(
-            "reading videos needs PyAV", remedy="Run: pip install 'internvl-documents[video]'"
-        ) from error
-    try:
-        with (
-            io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file,
-            av.open(file, options={"format_whitelist": _CONTAINERS}, metadata_errors="replace") as container,
-        ):
-            if not container.streams.video:
-                raise MediaError("there is no video in it", source=name, remedy="Give a video file")
-            yield container, container.streams.video[0]
-    except (av.FFmpegError, OSError, ValueError) as error:
-        if isinstance(error, MediaError):
-            raise
-        raise MediaError(
-            f"the video is damaged or of an unknown type ({str(error)[:120]})",
-            source=name,
-            remedy="Convert it to MP4 (H.264)",
-        ) from error
-
-
-class _Reading:
-    """One open video, first surveyed without decoding, then decoded where a frame is wanted."""
-
-    def __init__(self, container: Any, stream: Any, name: str, limits: Limits) -> None:
-        self._container = container
-        self._stream = stream
+    def __init__(self, content: Path | bytes, *, name: str, limits: Limits, max_seconds: float) -> None:
         self._name = name
-        self._limits = limits
-        self._deadline = time.monotonic() + limits.max_seconds
-        self.times: list[int] = []
+        self._max_pixels = limits.max_image_pixels
+        self._times: list[int] = []
         """When each frame is shown, in units of the stream, ascending."""
         self._keys: list[int] = []
-        self.fps = float(stream.average_rate or stream.guessed_rate or 0)
+        self._files = ExitStack()
+        with self._understood():
+            self._open(content)
+            self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
+            self._survey(max_seconds)
 
-    def survey(self, max_seconds: float) -> None:
-        self._check_pixels(self._stream.codec_context)
-        self._stream.codec_context.options = {"max_pixels": str(self._limits.max_image_pixels)}
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def choose(self, count: int, start: float | None, end: float | None) -> list[int]:
+        """The numbers of `count` frames, evenly spaced from `start` to `end` (seconds); one at least."""
+        chosen = indices(len(self), self.fps, count, start, end)
+        if not chosen:
+            seconds = len(self) / self.fps
+            raise MediaError(
+                f"the video ends at {seconds:.1f} s, and was to be shown from {start or 0:g} s on",
+                source=self._name,
+                remedy="Ask for a time within it",
+            )
+        return chosen
+
+    def tiles(self, numbers: list[int]) -> list[PILImage]:
+        """The frames of those numbers, ascending, decoded in one pass; each is already the 448 x 448 tile
+        that the model sees: bicubic, whatever the shape of the video."""
+        with self._understood():
+            return list(self._tiles(numbers))
+
+    def close(self) -> None:
+        self._files.close()
+
+    def _open(self, content: Path | bytes) -> None:
+        file = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+        self._files.enter_context(file)
+        whitelist = {"format_whitelist": _CONTAINERS}
+        self._container: Any = _pyav().open(file, options=whitelist, metadata_errors="replace")
+        self._files.enter_context(self._container)
+        if not self._container.streams.video:
+            raise MediaError("there is no video in it", source=self._name, remedy="Give a video file")
+        self._stream = self._container.streams.video[0]
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        av = _pyav()
+        try:
+            yield
+        except MediaError:
+            raise
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise MediaError(
+                f"the video is damaged or of an unknown type ({str(error)[:120]})",
+                source=self._name,
+                remedy="Convert it to MP4 (H.264)",
+            ) from error
+
+    def _survey(self, max_seconds: float) -> None:
+        self._permit(self._stream.codec_context)
+        self._stream.codec_context.options = {"max_pixels": str(self._max_pixels)}
         unit = float(self._stream.time_base)
         for packet in self._container.demux(self._stream):
-            self._check_time()
             if not packet.size:
                 continue
             when = packet.dts if packet.pts is None else packet.pts
@@ -118,40 +129,38 @@ class _Reading:
                     source=self._name,
                     remedy="Convert it to MP4 (H.264)",
                 )
-            self.times.append(when)
+            self._times.append(when)
             if packet.is_keyframe:
                 self._keys.append(when)
-            if (when - self.times[0]) * unit > max_seconds:
+            if (when - self._times[0]) * unit > max_seconds:
                 raise MediaError(
                     f"the video is longer than max_video_seconds = {max_seconds:g}",
                     source=self._name,
                     remedy="Cut it, or raise max_video_seconds",
                 )
-        self.times.sort()
+        self._times.sort()
         self._keys.sort()
-        if not self.fps and len(self.times) > 1:
-            self.fps = (len(self.times) - 1) / max((self.times[-1] - self.times[0]) * unit, 1e-6)
+        if not self.fps and len(self) > 1:
+            self.fps = (len(self) - 1) / max((self._times[-1] - self._times[0]) * unit, 1e-6)
         self.fps = self.fps or 1.0
 
-    def pictures(self, chosen: list[int]) -> Iterator[PILImage]:
-        """The frames of those numbers, ascending."""
-        wanted = [self.times[index] for index in chosen]
+    def _tiles(self, numbers: list[int]) -> Iterator[PILImage]:
+        wanted = [self._times[number] for number in numbers]
         at = 0
         while at < len(wanted):
             self._container.seek(wanted[at], stream=self._stream, backward=True, any_frame=False)
             sought = at
             for frame in self._container.decode(self._stream):
-                self._check_time()
                 when = frame.dts if frame.pts is None else frame.pts
                 if when is None or when < wanted[at]:
                     continue
-                yield self._picture(frame)
+                yield self._tile(frame)
                 at += 1
                 if at == len(wanted) or self._key_before(wanted[at]) > self._key_before(when):
                     break
             if at == sought:
                 raise MediaError(
-                    f"frame {chosen[at]} of the video cannot be decoded",
+                    f"frame {numbers[at]} of the video cannot be decoded",
                     source=self._name,
                     remedy="Convert it",
                 )
@@ -159,26 +168,18 @@ class _Reading:
     def _key_before(self, when: int) -> int:
         return bisect_right(self._keys, when)
 
-    def _picture(self, frame: Any) -> PILImage:
+    def _tile(self, frame: Any) -> PILImage:
         from PIL.Image import Resampling
 
         from internvl_llm.prompt.tiling import TILE
 
-        self._check_pixels(frame)
+        self._permit(frame)
         image: PILImage = frame.to_image()
         if frame.rotation:
             image = image.rotate(frame.rotation, expand=True)
         return image.resize((TILE, TILE), Resampling.BICUBIC)
 
-    def _check_pixels(self, sized: Any) -> None:
-        if sized.width * sized.height > self._limits.max_image_pixels:
-            from internvl_llm.errors import limit_error
-
+    def _permit(self, sized: Any) -> None:
+        if sized.width * sized.height > self._max_pixels:
             problem = f"the video has frames of {sized.width} x {sized.height} pixels, more than"
-            raise limit_error(problem, "max_image_pixels", self._limits.max_image_pixels, self._name)
-
-    def _check_time(self) -> None:
-        if time.monotonic() > self._deadline:
-            from internvl_llm.errors import limit_error
-
-            raise limit_error("took longer than", "max_seconds", self._limits.max_seconds, self._name)
+            raise limit_error(problem, "max_image_pixels", self._max_pixels, self._name)

@@ -150,7 +150,7 @@ class AskCommand:
 
 
 def _of_one_image(request: Request) -> tuple[Request, tuple[int, int]]:
-    """The request with its image or page drawn, and the size of that: a box tells no image it is of."""
+    """The request with its one image or page, and the size of that: a box tells no image it is of."""
     question = request.messages[0].parts[-1]
     found = load(request.messages, request.media).images
     if len(found) != 1 or found[0].kind == "frame":
@@ -158,7 +158,7 @@ def _of_one_image(request: Request) -> tuple[Request, tuple[int, int]]:
             f"boxes are of one image, and {len(found)} pages and frames are shown",
             remedy="Ask about one image, or one page of a document: --pages N",
         )
-    image = found[0].image
+    image = found[0]
     return replace(request, messages=(Message.user(Image(image), question),)), image.size
 
 

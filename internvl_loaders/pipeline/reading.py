@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from internvl_llm.media.pixels import scale_within
-from internvl_llm.media.workers.picture import is_blank
+from internvl_llm.media.open import sha256
+from internvl_llm.media.pixels import is_blank, scale_within
+from internvl_llm.media.workers.frames import Reply
+from internvl_llm.media.workers.picture import packed
 from internvl_loaders.content import Content
 from internvl_loaders.document import Block, Image, Page, Status
 from internvl_loaders.errors import PageError
@@ -69,13 +71,37 @@ class _Draft:
             self.timings[stage] = round(self.timings.get(stage, 0.0) + spent, 4)
 
 
+def opener(document: Path | bytes, settings: dict[str, Any]) -> OpenDocument:
+    """What a worker opens: `settings` are the `name` that errors call it, and `options`, of ParseOptions."""
+    return OpenDocument(document, settings["name"], ParseOptions.model_validate(settings["options"]))
+
+
 class OpenDocument:
     """A document opened once a worker; reading a page does not depend on pages read before."""
 
     def __init__(self, document: Path | bytes, name: str, options: ParseOptions) -> None:
+        self.document = document
         self.options = options
         self.reader = open_document(document, name=name, password=options.password, limits=options.limits)
         self._contents: OrderedDict[int, Content] = OrderedDict()
+
+    def answer(self, request: dict[str, Any]) -> Reply:
+        """`open`: how many pages it has, and its hash. `page`: a page as JSON. `show`: that, and after it the
+        picture that a model is to read, where it is to."""
+        if request["op"] == "open":
+            return {"pages": len(self), "sha256": sha256(self.document)}, b""
+        started = time.perf_counter()
+        picture = None
+        if request["op"] == "show":
+            page, picture = self.show(request["page"], request["threads"])
+        else:
+            page = self.read(request["page"], request["threads"])
+        timings = {**page.timings, "total": round(time.perf_counter() - started, 4)}
+        told = page.model_copy(update={"timings": timings}).model_dump_json().encode()
+        if picture is None:
+            return {}, told
+        shape, pixels = packed(picture)
+        return {"picture": shape, "page": len(told)}, told + pixels
 
     def __len__(self) -> int:
         return len(self.reader)

@@ -11,11 +11,12 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvl_llm.media.page_ranges import select_pages
-from internvl_llm.media.workers.pool import STRETCH, Job, Reply, Session, cores, shared_pool
-from internvl_loaders import errors
+from internvl_llm.media.workers.frames import Reply, refused
+from internvl_llm.media.workers.pool import Job, Resource, Session, cores, shared_pool
 from internvl_loaders.document import Page
 from internvl_loaders.errors import InternVLError, PageError, PageRangeError
 from internvl_loaders.options import ENGINE, ParseOptions, keywords
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("internvl_loaders")
 
-_serial = itertools.count()
+OPENER = "internvl_loaders.pipeline.reading:opener"
+
+STRETCH = 8
+"""Pages of a document that one worker should read, as it needs each page's neighbours too."""
 
 
 @keywords(ParseOptions)
@@ -80,7 +84,7 @@ class _Opening:
     """A document on its way: `future` gives its page count and content hash."""
 
     source: Source
-    key: str
+    document: Resource | None
     future: Future[Reply]
 
 
@@ -181,14 +185,14 @@ class _Run:
                 self.window.append(slot)
 
     def _open(self, source: Source) -> _Opening:
-        key = f"{os.getpid()}-{next(_serial)}"
-        future: Future[Reply]
         if source.error is not None:
-            future = Future()
+            future: Future[Reply] = Future()
             future.set_exception(source.error)
-        else:
-            future = self._submit(source, key, {"op": "open"}, urgent=True)
-        return _Opening(source, key, future)
+            return _Opening(source, None, future)
+        content = source.data if source.path is None else Path(os.path.abspath(source.path))
+        settings = {"name": source.name, "options": self.job_options}
+        document = Resource(OPENER, content or b"", settings, self.options.limits.max_memory)
+        return _Opening(source, document, self._submit(document, {"op": "open"}, urgent=True))
 
     def _slots(self, opening: _Opening) -> Iterator[_Slot]:
         """The pages of an opened document, each submitted when it is asked for."""
@@ -231,11 +235,12 @@ class _Run:
                 if "error" not in reply[0] and key is not None:
                     cache.put(key, reply[1])
 
-        source, document = opening.source, opening.key
+        document = opening.document
+        assert document is not None
         if self.desk is None:
-            return self._submit(source, document, request, keep=keep)
-        shown = self._submit(source, document, request | {"op": "show"})
-        return self.desk.take(shown, lambda: self._submit(source, document, request), keep)
+            return self._submit(document, request, keep=keep)
+        shown = self._submit(document, request | {"op": "show"})
+        return self.desk.take(shown, lambda: self._submit(document, request), keep)
 
     def _key(self, sha256: str, number: int) -> str | None:
         """Of a page in the cache; None while it cannot be known what reads it."""
@@ -248,17 +253,15 @@ class _Run:
 
     def _submit(
         self,
-        source: Source,
-        key: str,
+        document: Resource,
         request: dict[str, Any],
         *,
         keep: Callable[[Reply], None] | None = None,
         urgent: bool = False,
     ) -> Future[Reply]:
-        path = None if source.path is None else os.path.abspath(source.path)
-        head = request | {"name": source.name, "path": path, "options": self.job_options}
-        job = Job(head, key, source.data, self.options.limits.max_seconds, urgent, keep)
-        return self.session.submit(job)
+        stretch = document.key, (request.get("page", 1) - 1) // STRETCH
+        seconds = self.options.limits.max_seconds
+        return self.session.submit(Job(document, request, seconds, urgent, stretch=stretch, keep=keep))
 
     def _settle(self, slot: _Slot) -> Page | None:
         """The page, its placeholder, or nothing if it is to be skipped; raises if it is to be raised."""
@@ -345,8 +348,6 @@ def _unwrap(future: Future[Reply]) -> Reply:
     head, payload = future.result()
     if "error" not in head:
         return head, payload
-    told = head["error"]
-    kind = getattr(errors, told["type"], PageError)
     if head.get("traceback"):
         log.debug("%s", head["traceback"])
-    raise kind(str(told["message"]), source=told["source"], page=told["page"], remedy=told["remedy"])
+    raise refused(head)

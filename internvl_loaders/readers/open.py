@@ -1,4 +1,4 @@
-"""Opens a document by what it holds, never by its name."""
+"""Opens a document by what it holds, to read and to draw its pages."""
 
 from __future__ import annotations
 
@@ -6,47 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from internvl_loaders.errors import (
-    DocumentNotFoundError,
-    EmptyDocumentError,
-    SourceError,
-    SourcePermissionError,
-    UnsupportedDocumentError,
-    limit_error,
-)
+from internvl_llm.media import open as media
+from internvl_llm.media.pdf import BACKENDS
 from internvl_loaders.readers.pdf import PdfReader
 
 if TYPE_CHECKING:
     from internvl_llm.media.limits import Limits
     from internvl_loaders.readers.image import ImageReader
-
-_HEAD = 1024
-"""Bytes within which a PDF's header may start (PDF 32000-1, annex H.3.4)."""
-
-_IMAGES = (
-    b"\x89PNG\r\n\x1a\n",
-    b"\xff\xd8\xff",
-    b"BM",
-    b"II*\0",
-    b"MM\0*",
-    b"II+\0",
-    b"MM\0+",
-    b"GIF87a",
-    b"GIF89a",
-)
-
-_OTHERS = (
-    (b"PK\x03\x04", "a ZIP archive or an Office document"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document"),
-    (b"{\\rtf", "an RTF document"),
-    (b"%!PS", "PostScript"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\0\0\0\x0cjP", "a JPEG 2000 image"),
-    (b"<!doctype html", "an HTML page"),
-    (b"<html", "an HTML page"),
-    (b"<svg", "an SVG image"),
-    (b"<?xml", "XML"),
-)
 
 
 def open_document(
@@ -55,60 +21,16 @@ def open_document(
     name: str,
     password: str | None,
     limits: Limits,
-    readers: Sequence[str] = ("pymupdf", "pdfium"),
+    readers: Sequence[str] = BACKENDS,
 ) -> PdfReader | ImageReader:
     """A PDF or image file; `name` is what errors call it. Raises a SourceError that says what to do."""
-    head = _head(document, name, limits)
-    if b"%PDF-" in head:
-        pdf = PdfReader(document, name=name, password=password, max_bytes=limits.max_bytes, readers=readers)
-        return _within(pdf, name, limits)
-    if head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+
+    def pdf() -> PdfReader:
+        return PdfReader(document, name=name, password=password, limits=limits, backends=readers)
+
+    def image() -> ImageReader:
         from internvl_loaders.readers.image import ImageReader
 
-        return ImageReader(
-            document, name=name, max_image_pixels=limits.max_image_pixels, max_pages=limits.max_pages
-        )
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    what = next((what for magic, what in _OTHERS if start.startswith(magic.lower())), None)
-    raise UnsupportedDocumentError(
-        f"this is {what}, not a PDF or image" if what else "neither a PDF nor an image of a known type",
-        source=name,
-        remedy="Give a PDF, PNG, JPEG, WEBP, BMP, TIFF or GIF",
-    )
+        return ImageReader(document, name=name, limits=limits)
 
-
-def _head(document: Path | bytes, name: str, limits: Limits) -> bytes:
-    """The first bytes of a document of a permitted size."""
-    if isinstance(document, bytes):
-        size, head = len(document), document[:_HEAD]
-    else:
-        try:
-            size = document.stat().st_size
-            with document.open("rb") as file:
-                head = file.read(_HEAD)
-        except FileNotFoundError as error:
-            raise DocumentNotFoundError("no such file", source=name, remedy="Check the path") from error
-        except PermissionError as error:
-            raise SourcePermissionError(
-                "no permission to read the file", source=name, remedy="Change its permissions"
-            ) from error
-        except IsADirectoryError as error:
-            raise UnsupportedDocumentError(
-                "this is a directory, not a file", source=name, remedy="Give the files in it"
-            ) from error
-        except OSError as error:
-            raise SourceError(f"the file cannot be read ({error.strerror})", source=name) from error
-    if not size or not head:
-        raise EmptyDocumentError("the file is empty (0 bytes)", source=name, remedy="Fetch or save it again")
-    if size > limits.max_bytes:
-        raise limit_error(f"the file has {size:,} bytes, more than", "max_bytes", limits.max_bytes, name)
-    return head
-
-
-def _within(reader: PdfReader, name: str, limits: Limits) -> PdfReader:
-    if len(reader) > limits.max_pages:
-        pages = len(reader)
-        reader.close()
-        problem = f"the document has {pages:,} pages, more than"
-        raise limit_error(problem, "max_pages", limits.max_pages, name)
-    return reader
+    return media.open_document(document, name=name, limits=limits, pdf=pdf, image=image)

@@ -1,4 +1,4 @@
-"""PDF pages through PyMuPDF."""
+"""What PDF pages hold, through PyMuPDF."""
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pymupdf
 from pymupdf import mupdf
 
-from internvl_llm.media.password import spellings, wrong_password
-from internvl_llm.media.pixels import scale_within
+from internvl_llm.media import pymupdf as media
 from internvl_loaders.content import Content, Rect
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
 from internvl_loaders.readers.symbols import dingbat, has_codes, is_dingbats, unmapped
@@ -19,8 +18,6 @@ from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, figures_of
 from internvl_loaders.readers.words import Glyph, Words, axis_of, style_of
 
 if TYPE_CHECKING:
-    import PIL.Image
-
     from internvl_loaders.content import Span
 
 _TEXT = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP
@@ -28,33 +25,9 @@ _TEXT = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP
 _CODES = _TEXT | pymupdf.TEXT_USE_CID_FOR_UNKNOWN_UNICODE
 _GRAPHICS = pymupdf.TEXT_PRESERVE_IMAGES | pymupdf.TEXT_COLLECT_VECTORS
 _PAINTED = mupdf.FZ_STEXT_FILLED | mupdf.FZ_STEXT_STROKED | mupdf.FZ_STEXT_CLIPPED
-_tools: Any = pymupdf.TOOLS
-_tools.mupdf_display_errors(False)
-_tools.mupdf_display_warnings(False)
 
 
-class PyMuPDFReader:
-    """Runs pages straight into the devices asked for: building a display list can take for ever."""
-
-    name = "pymupdf"
-
-    def __init__(self, document: Any) -> None:
-        self._document = document
-
-    def __len__(self) -> int:
-        return int(self._document.page_count)
-
-    @property
-    def repaired(self) -> bool:
-        return bool(self._document.is_repaired)
-
-    def label(self, index: int) -> str:
-        return str(self._document[index].get_label()) or str(index + 1)
-
-    def size(self, index: int) -> tuple[float, float]:
-        rect = self._document[index].rect
-        return float(rect.width), float(rect.height)
-
+class PyMuPDFReader(media.PyMuPDFReader):
     def content_bytes(self, index: int, most: int) -> int:
         page = mupdf.pdf_page_from_fz_page(self._document[index].this)
         contents = mupdf.pdf_dict_gets(page.obj(), "Contents")
@@ -82,19 +55,6 @@ class PyMuPDFReader:
             figures=figures_of(boxes, width, height),
             drawings=drawings.count,
         )
-
-    def render(self, index: int, dpi: float, max_pixels: int) -> PIL.Image.Image:
-        from PIL import Image
-
-        page = self._document[index]
-        scale = scale_within(*self.size(index), dpi / 72, max_pixels)
-        pixmap = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB)
-        return Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples)
-
-    def close(self) -> None:
-        """Lets go of MuPDF's store too: up to 256 MB of decoded fonts and images that outlive a document."""
-        self._document.close()
-        _tools.store_shrink(100)
 
 
 def _textpage(page: Any, flags: int) -> Any:
@@ -220,11 +180,4 @@ def _draw(page: Any, drawings: Drawings) -> None:
 
 def open_pdf(document: Path | bytes, password: str | None) -> PyMuPDFReader:
     """Raises PasswordError, or whatever PyMuPDF says of a document it cannot open."""
-    if isinstance(document, bytes):
-        opened = pymupdf.open(stream=document, filetype="pdf")
-    else:
-        opened = pymupdf.open(document, filetype="pdf")
-    if opened.needs_pass and not any(opened.authenticate(spelling) for spelling in spellings(password)):
-        opened.close()
-        raise wrong_password(password)
-    return PyMuPDFReader(opened)
+    return PyMuPDFReader(media.opened(document, password))

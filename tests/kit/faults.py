@@ -4,10 +4,13 @@ The scripted worker's documents are scripts, not PDFs.
 
 A document is bytes of lines, one a page: `text WORDS`, `sleep SECONDS`, `crash`, `hang`, `raise`,
 `memory` (an allocation failed), `allocate` (without end), `grow BYTES` (and keep them), `exit`,
-`killed` (its process, as from outside), `once FILE` (killed the first time only). A document that
-starts with `broken` cannot be opened.
+`killed` (its process, as from outside), `once FILE` (killed the first time only), `meet FILE` (another
+process that is told the same). A document that starts with `broken` cannot be opened.
 
 The sabotaged worker reads real documents, and then does what a page's text orders.
+
+The sabotaged drawing opens and draws the media of messages, and before that does what an `ordered`
+file orders: a library that a hostile file has taken over.
 """
 
 from __future__ import annotations
@@ -21,26 +24,33 @@ import types
 from pathlib import Path
 from typing import Any
 
+from internvl_llm.media.open import sha256
+from internvl_llm.media.workers.frames import Reply
 from internvl_loaders.document import Block, Page
 from internvl_loaders.errors import DamagedDocumentError
 
 BOOTSTRAP = "from tests.kit.faults import main; main()"
 SABOTAGED = "from tests.kit.faults import sabotaged; sabotaged()"
+DRAWING = "from tests.kit.faults import drawing; drawing()"
 READ = "INTERNVL_TEST_READ"
-"""The environment variable that names a file in which the sabotaged worker notes every page it reads."""
+"""The environment variable that names a file in which the sabotaged worker notes every page it reads, and
+the sabotaged drawing every request."""
 
 GROWN: list[bytes] = []
 
 
 class ScriptedDocument:
-    def __init__(self, document: Path | bytes, name: str, options: Any) -> None:
+    def __init__(self, document: Path | bytes, settings: dict[str, Any]) -> None:
+        self.document = document
         script = document if isinstance(document, bytes) else document.read_bytes()
         self.pages = script.decode().splitlines()
         if self.pages[:1] == ["broken"]:
-            raise DamagedDocumentError("scripted damage", source=name, remedy="Mend it")
+            raise DamagedDocumentError("scripted damage", source=settings["name"], remedy="Mend it")
 
-    def __len__(self) -> int:
-        return len(self.pages)
+    def answer(self, request: dict[str, Any]) -> Reply:
+        if request["op"] == "open":
+            return {"pages": len(self.pages), "sha256": sha256(self.document)}, b""
+        return {}, self.read(request["page"], request["threads"]).model_dump_json().encode()
 
     def close(self) -> None:
         pass
@@ -71,7 +81,7 @@ def obey(verb: str, rest: str) -> None:
     elif verb == "allocate":
         hoard = []
         while True:
-            hoard.append(bytearray(b"x" * 2**24))
+            hoard.append(bytearray(2**30))
     elif verb == "grow":
         GROWN.append(b"x" * int(rest))
     elif verb == "killed":
@@ -79,6 +89,8 @@ def obey(verb: str, rest: str) -> None:
     elif verb == "once" and not Path(rest).exists():
         Path(rest).touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    elif verb == "meet":
+        meet(Path(rest))
     elif verb == "raise":
         raise ValueError("scripted")
     elif verb == "sleep":
@@ -88,13 +100,64 @@ def obey(verb: str, rest: str) -> None:
         os.write(1, b"noise on descriptor 1")
 
 
+def meet(place: Path) -> None:
+    """Wait for another process to come here too."""
+    with place.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    deadline = time.monotonic() + 60
+    while len(set(place.read_text().split())) < 2:
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody else came")
+        time.sleep(0.02)
+
+
 def main() -> None:
     """A real worker process, real frames, real signals; only the reading is scripted."""
     reading = types.ModuleType("internvl_loaders.pipeline.reading")
-    reading.OpenDocument = ScriptedDocument  # type: ignore[attr-defined]
+    reading.opener = ScriptedDocument  # type: ignore[attr-defined]
     sys.modules["internvl_loaders.pipeline.reading"] = reading
     from internvl_llm.media.workers import worker
 
+    worker.main()
+
+
+def ordered(content: bytes, when: str, verb: str, rest: str = "") -> bytes:
+    """A PDF, image or video that has something done when it is asked to `open` or `draw`."""
+    return content + f"\n%order {when} {verb} {rest}\n".encode()
+
+
+def drawing() -> None:
+    """A real worker in all but the orders it finds at the end of files."""
+    from internvl_llm.media import drawing as real
+    from internvl_llm.media.workers import worker
+
+    answer, init = real.Drawing.answer, real.Drawing.__init__
+
+    def note(what: str) -> None:
+        if marks := os.environ.get(READ):
+            with open(marks, "a") as file:
+                file.write(f"{what}\n")
+
+    def carry_out(drawing: real.Drawing, when: str) -> None:
+        content = drawing.content
+        last = (content if isinstance(content, bytes) else content.read_bytes()).split(b"\n%order ")[1:]
+        for order in last:
+            at, verb, *rest = order.decode().split()
+            if at == when:
+                note(verb)
+                obey(verb, " ".join(rest))
+
+    def opened(self: real.Drawing, content: Path | bytes, settings: dict[str, Any]) -> None:
+        init(self, content, settings)
+        carry_out(self, "open")
+
+    def sabotage(self: real.Drawing, request: dict[str, Any]) -> Reply:
+        note(request["op"])
+        carry_out(self, request["op"] if request["op"] == "draw" else "never")
+        return answer(self, request)
+
+    real.Drawing.answer = sabotage  # type: ignore[method-assign]
+    real.Drawing.__init__ = opened  # type: ignore[method-assign]
     worker.main()
 
 

@@ -40,7 +40,7 @@ def says(text: str, *calls: tuple[str, dict[str, Any]], usage: Usage = USAGE) ->
 def shown(request: Request) -> PIL.Image.Image:
     """The one image of a request."""
     (loaded,) = load(request.messages, request.media).images
-    return loaded.image
+    return loaded.draw()
 
 
 class ScriptedEngine(BaseEngine):

@@ -127,7 +127,7 @@ class InternVLDecisions(BaseDecisionModel):
         return ask(name, question, Request(message, page=self.page or paged or pages, **self._told))
 
     def _loaded(self, given: Iterable[Piece]) -> tuple[bool, list[Piece]]:
-        """Images decoded and pages drawn, once for all answers; whether there were pages."""
+        """Images and pages measured, once for all answers; whether there were pages."""
         held = list(given)
         media = [piece for piece in held if isinstance(piece, Document | Image)]
         found = load(Message.user(*media), self.media) if media else Shown((), ())
@@ -135,7 +135,7 @@ class InternVLDecisions(BaseDecisionModel):
         for piece in held:
             if isinstance(piece, Document | Image):
                 drawn = islice(images, next(counts))
-                loaded += [Image(one.image, one.min_tiles, one.max_tiles) for one in drawn]
+                loaded += [Image(one, one.min_tiles, one.max_tiles) for one in drawn]
             else:
                 loaded.append(piece)
         return any(isinstance(piece, Document) for piece in media), loaded

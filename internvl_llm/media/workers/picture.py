@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from internvl_llm.errors import PageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import PIL.Image
 
 _BANDS = {"L": 1, "RGB": 3}
@@ -23,6 +25,20 @@ def packed(image: PIL.Image.Image) -> tuple[Shape, bytes]:
     grey = bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())
     data = numpy.ascontiguousarray(pixels[..., 0] if grey else pixels)
     return ("L" if grey else "RGB", image.width, image.height), zlib.compress(data.tobytes(), 1)
+
+
+def from_pixels(data: bytes, sizes: Sequence[tuple[int, int]]) -> list[PIL.Image.Image]:
+    """Images of these sizes from the pixels of all, RGB. Raises PageError where there are more or fewer."""
+    from PIL import Image
+
+    if len(data) != sum(3 * width * height for width, height in sizes):
+        raise PageError("what came back from drawing it is no image")
+    images, start = [], 0
+    for width, height in sizes:
+        stop = start + 3 * width * height
+        images.append(Image.frombytes("RGB", (width, height), memoryview(data)[start:stop]))
+        start = stop
+    return images
 
 
 def unpacked(shape: object, data: bytes, max_pixels: int) -> PIL.Image.Image:
@@ -43,9 +59,3 @@ def unpacked(shape: object, data: bytes, max_pixels: int) -> PIL.Image.Image:
     if not whole or width < 0:
         raise PageError("what came back from drawing it is no image")
     return Image.frombytes(mode, (width, height), pixels).convert("RGB")
-
-
-def is_blank(image: PIL.Image.Image) -> bool:
-    """Whether all of it is one colour, but for differences that nobody sees."""
-    extrema = image.convert("RGB").getextrema()
-    return all(high - low < 12 for low, high in extrema)  # type: ignore[misc]

@@ -1,150 +1,89 @@
 """Worker processes: everything that touches a document's bytes happens in one of these.
 
-A worker is a plain child process that talks frames over its standard input and output: no
-`__main__` is imported again, so a script needs no guard, and what comes back is JSON, never code.
 One parent thread owns each worker: it hands over one job at a time, kills the process when the
 job's time is up, and replaces it when it dies or has grown. A job whose worker died under it, but
 had served others before, is done again by a fresh one: the damage may not have been its own.
-Workers end when idle for `LINGER` seconds, when the parent ends in whatever way, and at once when
-the iteration they work for is closed.
+Workers end when idle for a while, when the parent ends in whatever way, and at once when
+the session they work for is closed.
+
+What a worker can do is not known here: a `Resource` names who opens it.
 """
 
 from __future__ import annotations
 
 import atexit
-import json
+import itertools
 import os
-import signal
-import struct
-import subprocess
-import sys
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
 
-from internvl_llm.errors import InternVLError, PageError, limit_error
+from internvl_llm.errors import PageError, limit_error
+from internvl_llm.media.workers.frames import Reply, refusal
+from internvl_llm.media.workers.process import Deadline, Worker, death
 
 LINGER = 2.0
 """Seconds an idle worker waits for more work: long enough to serve call after call."""
 
-STRETCH = 8
-"""Pages of a document that one worker should read, as it needs each page's neighbours too."""
+LAST_LINGER = 30.0
+"""Seconds the last one of a pool does: the next message of a chat finds it there."""
 
-KEPT_DOCUMENTS = 4
-"""Open documents a worker keeps."""
+START_SECONDS = 60.0
+"""Within which a worker process must be up."""
 
-BOOTSTRAP = "from internvl_llm.media.workers.worker import main; main()"
-"""What a worker process runs, with its parent's module search path."""
-
-Reply = tuple[dict[str, Any], bytes]
-
-_HEADER = struct.Struct(">II")
+_serial = itertools.count()
 
 
-def write_frame(stream: IO[bytes], head: dict[str, Any], payload: bytes = b"") -> None:
-    raw = json.dumps(head).encode()
-    stream.write(_HEADER.pack(len(raw), len(payload)))
-    stream.write(raw)
-    stream.write(payload)
-    stream.flush()
+def _key() -> str:
+    return f"{os.getpid()}-{next(_serial)}"
 
 
-def read_frame(stream: IO[bytes]) -> Reply:
-    """The next frame; EOFError when the other side is gone, ValueError when this is none."""
-    sizes = _exactly(stream, _HEADER.size)
-    head, payload = _HEADER.unpack(sizes)
-    try:
-        told = json.loads(_exactly(stream, head))
-    except RecursionError as error:
-        raise ValueError("a frame nested too deeply") from error
-    if not isinstance(told, dict):
-        raise ValueError("a frame without a head")
-    return told, _exactly(stream, payload)
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A document, and how a worker opens it.
 
+    `opener` is "module:name" of a callable that takes `content` (a path that is absolute, or the bytes,
+    which are sent to a worker once) and `settings` (JSON), and returns a `worker.Opened`. `max_memory`:
+    bytes of data the process may hold.
+    """
 
-def _exactly(stream: IO[bytes], size: int) -> bytes:
-    data = stream.read(size)
-    if len(data) != size:
-        raise EOFError
-    return data
+    opener: str
+    content: Path | bytes = field(repr=False)
+    settings: dict[str, Any] = field(repr=False)
+    max_memory: int
+    key: str = field(default_factory=_key)
 
 
 @dataclass(slots=True)
 class Job:
-    """One request. `document` keys what the worker keeps open; `data` is sent to it once.
+    """One request to what the worker has opened; `closes` it when that is answered.
 
-    `keep` is called with the reply before anybody waiting for it sees it. `attempts` are counted
-    in the reply's head.
+    `urgent` ones go first. For an `interactive` one somebody waits: where all workers are busy it gets one
+    beyond the pool's size, of which there may be as many again. Jobs of one `stretch` go to one worker where
+    that costs no time. `keep` is called with the reply before anybody waiting for it sees it. `attempts` are
+    counted in the reply's head.
     """
 
-    head: dict[str, Any]
-    document: str
-    data: bytes | None
+    document: Resource
+    request: dict[str, Any]
     seconds: float
     urgent: bool = False
+    interactive: bool = False
+    closes: bool = False
+    stretch: Hashable = None
     keep: Callable[[Reply], None] | None = None
     future: Future[Reply] = field(default_factory=Future)
-    worker: _Worker | None = None
+    worker: Worker | None = None
     unwanted: bool = False
     attempts: int = 0
 
-    @property
-    def stretch(self) -> tuple[str, int]:
-        return self.document, (int(self.head.get("page", 1)) - 1) // STRETCH
-
-
-class _Worker:
-    def __init__(self) -> None:
-        quiet = None if os.environ.get("INTERNVL_DEBUG") else subprocess.DEVNULL
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {BOOTSTRAP}", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=quiet,
-        )
-        self.known: OrderedDict[str, None] = OrderedDict()
-        self.busy = True
-        self.condemned = False
-        self.served = 0
-        self.stretch: tuple[str, int] | None = None
-
-    def run(self, job: Job) -> Reply:
-        """Raises EOFError when the process dies over it."""
-        head = job.head | {"document": job.document}
-        payload = b""
-        if job.data is not None and job.document not in self.known:
-            payload = job.data
-        self.known[job.document] = None
-        self.known.move_to_end(job.document)
-        while len(self.known) > KEPT_DOCUMENTS:
-            self.known.popitem(last=False)
-        assert self.process.stdin is not None and self.process.stdout is not None
-        try:
-            write_frame(self.process.stdin, head, payload)
-            return read_frame(self.process.stdout)
-        except (OSError, ValueError, MemoryError) as error:
-            raise EOFError from error
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def end(self) -> int:
-        """Kill and reap; the exit status."""
-        self.process.kill()
-        status = self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                with suppress(OSError):  # unsent bytes to a dead process
-                    stream.close()
-        return status
-
 
 class Pool:
-    """At most `size` workers, started when there is work. Thread-safe."""
+    """At most `size` workers for what can wait, started when there is work. Thread-safe."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -153,12 +92,13 @@ class Pool:
         self._work = threading.Condition(self._lock)
         self._threads = 0
         self._idle = 0
-        self._workers: set[_Worker] = set()
+        self._workers: set[Worker] = set()
 
     def submit(self, job: Job) -> None:
         with self._lock:
             self._jobs.append(job)
-            if self._idle < len(self._jobs) and self._threads < self.size:
+            room = 2 * self.size if job.interactive else self.size
+            if self._idle < len(self._jobs) and self._threads < room:
                 self._threads += 1
                 threading.Thread(target=self._serve, name="internvl-worker", daemon=True).start()
             self._work.notify()
@@ -180,7 +120,7 @@ class Pool:
             worker.end()
 
     def _serve(self) -> None:
-        worker: _Worker | None = None
+        worker: Worker | None = None
         try:
             while (job := self._next(worker)) is not None:
                 if not job.future.set_running_or_notify_cancel():
@@ -192,10 +132,8 @@ class Pool:
                     self._drop(worker)
                     worker = None
                 while not job.future.done():
-                    if worker is None:
-                        worker = _Worker()
-                        with self._lock:
-                            self._workers.add(worker)
+                    if worker is None and (worker := self._started(job)) is None:
+                        break
                     if not self._do(worker, job):
                         self._drop(worker)
                         worker = None
@@ -203,17 +141,36 @@ class Pool:
             if worker is not None:
                 self._drop(worker)
 
-    def _next(self, worker: _Worker | None) -> Job | None:
+    def _started(self, job: Job) -> Worker | None:
+        """A new worker, or None where the system starts none: that is the job's answer."""
+        try:
+            worker = Worker()
+        except OSError as error:
+            problem = PageError(f"no process to read it in can be started ({error})", remedy="Use fewer jobs")
+            job.future.set_result((refusal(problem), b""))
+            return None
         with self._lock:
-            self._idle += 1
-            some = self._work.wait_for(lambda: self._jobs, LINGER)
-            self._idle -= 1
-            if not some:
+            self._workers.add(worker)
+        return worker
+
+    def _next(self, worker: Worker | None) -> Job | None:
+        with self._lock:
+            if self._threads > self.size and not any(job.interactive for job in self._jobs):
                 self._threads -= 1
                 return None
+            self._idle += 1
+            since = time.monotonic()
+            while not self._jobs:
+                left = since + (LINGER if self._threads > 1 else LAST_LINGER) - time.monotonic()
+                if left <= 0:
+                    self._idle -= 1
+                    self._threads -= 1
+                    return None
+                self._work.wait(left)
+            self._idle -= 1
             return self._jobs.pop(self._choice(worker))
 
-    def _choice(self, worker: _Worker | None) -> int:
+    def _choice(self, worker: Worker | None) -> int:
         """Openings first, then the worker's own stretch, then one that no other is at; in order."""
         own = worker.stretch if worker is not None else None
         taken = {other.stretch for other in self._workers if other is not worker}
@@ -224,17 +181,8 @@ class Pool:
 
         return min(range(len(self._jobs)), key=rank)
 
-    def _do(self, worker: _Worker, job: Job) -> bool:
+    def _do(self, worker: Worker, job: Job) -> bool:
         """Whether the worker can go on. The job is settled, or its worker's death was another's fault."""
-        late = False
-
-        def expire() -> None:
-            nonlocal late
-            with self._lock:
-                if job.worker is worker:
-                    late = True
-                    worker.kill()
-
         with self._lock:
             worker.busy = not job.unwanted
             worker.stretch = job.stretch
@@ -243,30 +191,43 @@ class Pool:
             job.future.set_exception(CancelledError())
             return True
         job.attempts += 1
-        timer = threading.Timer(job.seconds, expire)
-        timer.daemon = True
-        timer.start()
+        late = limit_error("took longer than", "max_seconds", job.seconds)
+        deadline = Deadline(lambda: self._expire(worker, job))
         try:
-            head, payload = worker.run(job)
+            if worker.served:
+                deadline.set(job.seconds, late)
+            else:  # what it takes to start is not the document's time
+                deadline.set(START_SECONDS, PageError(f"no worker process begins within {START_SECONDS:g} s"))
+            head, payload = worker.run(job, begun=lambda: deadline.set(job.seconds, late))
         except EOFError:
-            head, payload = refusal(_death(worker.end(), late, job.seconds)), b""
-            head["last"] = True
+            status = worker.end()
+            head, payload = refusal(death(status)) | {"last": True}, b""
         finally:
-            timer.cancel()
+            deadline.stop()
             with self._lock:
                 job.worker = None
                 worker.busy = False
+        if deadline.passed:
+            head, payload = refusal(deadline.passed) | {"last": True}, b""
         worker.served += 1
         last = head.pop("last", False)
-        if "error" in head and last and worker.served > 1 and not (late or job.unwanted):
+        if "error" in head and last and worker.served > 1 and not (deadline.passed or job.unwanted):
             return False
         reply = head | {"attempts": job.attempts}, payload
         if job.keep is not None:
             job.keep(reply)
         job.future.set_result(reply)
-        return not (late or last)
+        return not last
 
-    def _drop(self, worker: _Worker) -> None:
+    def _expire(self, worker: Worker, job: Job) -> bool:
+        """Kill the worker if it is at that job still, and say whether it was."""
+        with self._lock:
+            if job.worker is not worker:
+                return False
+            worker.kill()
+            return True
+
+    def _drop(self, worker: Worker) -> None:
         worker.end()
         with self._lock:
             self._workers.discard(worker)
@@ -274,35 +235,6 @@ class Pool:
     def kill(self) -> None:
         for worker in list(self._workers):
             worker.kill()
-
-
-def refusal(error: InternVLError) -> dict[str, Any]:
-    """The head of a reply that says why there is no result."""
-    return {
-        "error": {
-            "type": type(error).__name__,
-            "message": error.message,
-            "source": error.source,
-            "page": error.page,
-            "remedy": error.remedy,
-        }
-    }
-
-
-def _death(status: int, timed_out: bool, seconds: float) -> InternVLError:
-    if timed_out:
-        return limit_error("took longer than", "max_seconds", seconds)
-    if status >= 0:
-        return PageError(f"the process reading it ended by exit status {status}")
-    try:
-        name = f" ({signal.Signals(-status).name})"
-    except ValueError:
-        name = ""
-    starved = status in {-signal.SIGABRT, -getattr(signal, "SIGKILL", signal.SIGABRT)}
-    return PageError(
-        f"the process reading it ended by signal {-status}{name}",
-        remedy="If memory ran out, use fewer jobs or raise max_memory (--max-memory)" if starved else None,
-    )
 
 
 _pools: dict[int, Pool] = {}

@@ -1,8 +1,7 @@
-"""The worker process: opens documents and reads pages on request, one at a time."""
+"""The worker process: opens documents and answers requests about them, one at a time."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import signal
@@ -11,16 +10,14 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from internvl_llm.errors import InternVLError, PageError, limit_error
-from internvl_llm.media.workers.picture import packed
-from internvl_llm.media.workers.pool import KEPT_DOCUMENTS, read_frame, refusal, write_frame
-
-if TYPE_CHECKING:
-    from internvl_loaders.pipeline.reading import OpenDocument
+from internvl_llm.media.workers.frames import BEGUN, KEPT_DOCUMENTS, Reply, read_frame, refusal, write_frame
 
 _STARVED = re.compile(
     r"bad_?alloc|(m|c|re)alloc\b.*fail|[Ff]ailed to allocate|[Ii]nsufficient memory|[Oo]ut of memory"
@@ -29,6 +26,17 @@ _STARVED = re.compile(
 
 _LIBRARIES = 256 * 2**20
 """Bytes of a worker's memory that are no data: the code of its libraries, mapped files."""
+
+
+class Opened(Protocol):
+    """What an opener returns; what it can do is between it and whoever names it."""
+
+    def answer(self, request: dict[str, Any]) -> Reply: ...
+
+    def close(self) -> None: ...
+
+
+Opener = Callable[[Path | bytes, dict[str, Any]], Opened]
 
 
 def main() -> None:
@@ -41,16 +49,20 @@ def main() -> None:
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not end up among the frames
-    shelf = _Shelf()
+    documents, fresh = _Documents(), True
     while True:
         try:
             head, payload = read_frame(requests)
         except EOFError:
             return
-        allowed = int(head["options"]["limits"]["max_memory"])
+        allowed = int(head["max_memory"])
         _limit_memory(allowed)
         try:
-            answer, data = shelf.handle(head, payload)
+            opener = _opener(head["opener"])
+            if fresh:  # what its imports take is not the document's time
+                write_frame(replies, BEGUN)
+                fresh = False
+            answer, data = documents.answer(head, payload, opener)
         except Exception as error:  # whatever a reader raises costs this page, not its neighbours
             answer, data = _answer(error, allowed), b""
         # A worker that has grown ends with this page: fresh ones keep long runs within bounds.
@@ -59,56 +71,45 @@ def main() -> None:
         _tidy()
 
 
+def _opener(name: str) -> Opener:
+    module, _, attribute = name.partition(":")
+    opener: Opener = getattr(import_module(module), attribute)
+    return opener
+
+
 @dataclass(slots=True)
 class _Document:
-    data: Path | bytes
-    opened: OpenDocument | None = None
+    content: Path | bytes
+    opened: Opened | None = None
+
+    def close(self) -> None:
+        if self.opened is not None:
+            self.opened.close()
 
 
-class _Shelf:
-    """The documents this worker holds; mirrors what its owner believes it holds."""
+class _Documents:
+    """The documents this worker keeps; mirrors what its owner believes it keeps."""
 
     def __init__(self) -> None:
-        self.documents: OrderedDict[str, _Document] = OrderedDict()
+        self._kept: OrderedDict[str, _Document] = OrderedDict()
 
-    def handle(self, head: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        key = head["document"]
-        if key not in self.documents:
-            self.documents[key] = _Document(payload if head["path"] is None else Path(head["path"]))
-        self.documents.move_to_end(key)
-        while len(self.documents) > KEPT_DOCUMENTS:
-            _, oldest = self.documents.popitem(last=False)
-            if oldest.opened is not None:
-                oldest.opened.close()
-        held = self.documents[key]
-        if held.opened is None:
-            from internvl_loaders.options import ParseOptions
-            from internvl_loaders.pipeline.reading import OpenDocument
+    def answer(self, head: dict[str, Any], payload: bytes, opener: Opener) -> Reply:
+        document = self._document(head["document"], head["path"], payload)
+        try:
+            if document.opened is None:
+                document.opened = opener(document.content, head["settings"])
+            return document.opened.answer(head["request"])
+        finally:
+            if head["closes"]:
+                self._kept.pop(head["document"]).close()
 
-            options = ParseOptions.model_validate(head["options"])
-            held.opened = OpenDocument(held.data, head["name"], options)
-        if head["op"] == "open":
-            return {"pages": len(held.opened), "sha256": fingerprint(held.data)}, b""
-        started = time.perf_counter()
-        picture = None
-        if head["op"] == "show":
-            page, picture = held.opened.show(head["page"], head["threads"])
-        else:
-            page = held.opened.read(head["page"], head["threads"])
-        timings = {**page.timings, "total": round(time.perf_counter() - started, 4)}
-        told = page.model_copy(update={"timings": timings}).model_dump_json().encode()
-        if picture is None:
-            return {}, told
-        shape, pixels = packed(picture)
-        return {"picture": shape, "page": len(told)}, told + pixels
-
-
-def fingerprint(document: Path | bytes) -> str:
-    """The SHA-256 of the content, in hex."""
-    if isinstance(document, bytes):
-        return hashlib.sha256(document).hexdigest()
-    with document.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def _document(self, key: str, path: str | None, payload: bytes) -> _Document:
+        if key not in self._kept:
+            self._kept[key] = _Document(payload if path is None else Path(path))
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT_DOCUMENTS:
+            self._kept.popitem(last=False)[1].close()
+        return self._kept[key]
 
 
 def _answer(error: Exception, allowed: int) -> dict[str, Any]:

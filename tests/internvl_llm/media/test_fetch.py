@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +20,10 @@ from internvl_llm.media.addresses import is_public
 from internvl_llm.media.fetch import fetch
 from internvl_llm.media.limits import Limits
 from internvl_loaders.errors import LimitError, OptionError, SourceError, UrlError
+from tests.kit.paths import ROOT
 
 ALLOWED = ("127.0.0.1",)
-CERTIFICATE = Path(__file__).parent / "data" / "docs.test.pem"
+CERTIFICATE = ROOT / "tests" / "kit" / "docs.test.pem"
 """Self-signed for docs.test, with its key; of use in these tests only."""
 
 BODIES = {

@@ -175,8 +175,8 @@ def test_a_cached_page_is_told_of_its_present_source(tmp_path: Path) -> None:
 
 RESUMED = f"""
 import sys
-import internvl_llm.media.workers.pool
-internvl_loaders.workers.BOOTSTRAP = {faults.BOOTSTRAP!r}
+from internvl_llm.media.workers import process
+process.BOOTSTRAP = {faults.BOOTSTRAP!r}
 from internvl_loaders import Named, parse
 for page in parse(Named("\\n".join(["sleep 0.03"] * 100).encode(), "s"), cache_dir=sys.argv[1], jobs=2):
     print(page.number, flush=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from internvl_llm.media.workers import pool
 from internvl_loaders import Page, aparse, parse
 from internvl_loaders.errors import DamagedDocumentError, LimitError, PageError, PageRangeError
 from internvl_loaders.sources import Named
@@ -27,9 +28,10 @@ from tests.kit import faults
 @pytest.fixture(autouse=True)
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Scripted workers, in pools of their own."""
-    monkeypatch.setattr("internvl_llm.media.workers.pool.BOOTSTRAP", faults.BOOTSTRAP)
+    monkeypatch.setattr("internvl_llm.media.workers.process.BOOTSTRAP", faults.BOOTSTRAP)
     monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
     monkeypatch.setattr("internvl_llm.media.workers.pool.LINGER", 0.3)
+    monkeypatch.setattr("internvl_llm.media.workers.pool.LAST_LINGER", 0.3)
     yield
     assert_no_workers(within=5)
 
@@ -278,8 +280,14 @@ def test_a_worker_that_has_grown_is_replaced() -> None:
 
 def test_a_worker_killed_from_outside_costs_its_page_only() -> None:
     pages = parse(script("sleep 3", "text b", "text c"), jobs=1)
-    killer = threading.Timer(0.8, lambda: [worker.kill() for worker in workers()])
-    killer.start()
+
+    def kill() -> None:
+        while not any(worker.served and worker.busy for worker in pool.shared_pool(1)._workers):
+            time.sleep(0.02)
+        for worker in workers():
+            worker.kill()
+
+    threading.Thread(target=kill).start()
     assert [(p.number, p.status, p.attempts) for p in pages] == [
         (1, "retried", 2),  # its worker had opened the document: the fault may have been the opening's
         (2, "ok", 1),
@@ -297,9 +305,9 @@ def test_idle_workers_killed_from_outside_cost_nothing() -> None:
 
 PARENT = """
 import sys, time
-import internvl_llm.media.workers.pool
+from internvl_llm.media.workers import process
 from tests.kit import faults
-internvl_loaders.workers.BOOTSTRAP = faults.BOOTSTRAP
+process.BOOTSTRAP = faults.BOOTSTRAP
 from internvl_loaders import Named, parse
 pages = parse(Named(b"text a\\nhang\\nsleep 60\\nhang", "s"), jobs=2)
 next(pages)
@@ -329,4 +337,4 @@ def test_workers_do_not_outlive_their_parent(signal: str) -> None:
     parent.wait(10)
     parent.stdout.close()
     _, alive = psutil.wait_procs(children, timeout=3)
-    assert not alive
+    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]

@@ -20,8 +20,8 @@ from tests.kit.pdfs import pdf
 
 ROOT = Path(__file__).parents[3]
 COMMAND = f"""
-import internvl_llm.media.workers.pool
-internvl_loaders.workers.BOOTSTRAP = {faults.SABOTAGED!r}
+from internvl_llm.media.workers import process
+process.BOOTSTRAP = {faults.SABOTAGED!r}
 from internvl_loaders.cli.app import app
 app()
 """

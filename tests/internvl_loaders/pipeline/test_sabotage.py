@@ -14,9 +14,10 @@ from tests.kit.pdfs import pdf
 
 @pytest.fixture(autouse=True)
 def sabotaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("internvl_llm.media.workers.pool.BOOTSTRAP", faults.SABOTAGED)
+    monkeypatch.setattr("internvl_llm.media.workers.process.BOOTSTRAP", faults.SABOTAGED)
     monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
     monkeypatch.setattr("internvl_llm.media.workers.pool.LINGER", 0.3)
+    monkeypatch.setattr("internvl_llm.media.workers.pool.LAST_LINGER", 0.3)
     yield
     assert_no_workers(within=5)
 

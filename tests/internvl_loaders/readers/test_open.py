@@ -224,7 +224,8 @@ def test_no_reader_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def absent(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
+    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
     ours = {"pymupdf": "pymupdf", "pypdfium2": "pdfium"}[package]
     monkeypatch.delitem(sys.modules, f"internvl_loaders.readers.{ours}", raising=False)
 

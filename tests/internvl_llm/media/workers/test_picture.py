@@ -5,7 +5,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from internvl_llm.media.workers.picture import is_blank, packed, unpacked
+from internvl_llm.media.workers.picture import packed, unpacked
 from internvl_loaders.errors import PageError
 
 
@@ -44,10 +44,3 @@ def test_a_grey_image_takes_a_third() -> None:
 def test_what_is_no_image_is_refused(shape: object, data: bytes) -> None:
     with pytest.raises(PageError, match="no image"):
         unpacked(shape, data, 10_000)
-
-
-def test_blank() -> None:
-    paper = Image.new("RGB", (100, 100), (250, 250, 245))
-    assert is_blank(paper)
-    paper.putpixel((50, 50), (90, 90, 90))
-    assert not is_blank(paper)
