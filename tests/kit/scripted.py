@@ -52,12 +52,14 @@ class ScriptedEngine(BaseEngine):
     """
 
     capabilities = Capabilities("scripted-1B", 32_768, dialect="hermes")
+    fingerprint = ""
 
     def __init__(
         self, script: str | Script | Sequence[Answer], *, seconds: float = 0.0, context: int = 32_768
     ) -> None:
         self.script = script if callable(script) else _told(script)
         self.seconds = seconds
+        self.fingerprint = super().fingerprint
         self.capabilities = replace(self.capabilities, context_tokens=context)
         self.requests: list[Request] = []
         self.running = self.most = self.cancelled = 0
