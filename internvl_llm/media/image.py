@@ -214,11 +214,8 @@ class ImageReader:
         if scale < 1 and image.format == "JPEG":  # which can be decoded at a half, a quarter, an eighth
             image = self._open()
             image.draft(None, (int(image.width * scale), int(image.height * scale)))
-        if isinstance(image, PngImageFile):
-            _forgive_what_follows(image)
         try:
-            with _own_pixel_limit():
-                image.load()
+            _load(image)
         except Exception as error:  # decoders raise nearly anything on damaged data
             return self._salvaged(index, error)
         return image
@@ -230,8 +227,7 @@ class ImageReader:
         image = self._frame(index)
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
-            with _own_pixel_limit():
-                image.load()
+            _load(image)
         except Exception as second:
             raise PageError(
                 f"the image cannot be decoded ({_brief(second)})",
@@ -256,15 +252,18 @@ def _own_pixel_limit() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def _forgive_what_follows(image: PngImageFile) -> None:
-    """Chunks behind the pixels that are damaged take none of these along."""
-    load_end = image.load_end
+def _load(image: PILImage) -> None:
+    """Decodes its pixels; chunks behind those of a PNG that are damaged take none of them along."""
+    if isinstance(image, PngImageFile):
+        load_end = image.load_end
 
-    def forgiving() -> None:
-        with suppress(Exception):
-            load_end()
+        def forgiving() -> None:
+            with suppress(Exception):
+                load_end()
 
-    image.load_end = forgiving  # type: ignore[method-assign]
+        image.load_end = forgiving  # type: ignore[method-assign]
+    with _own_pixel_limit():
+        image.load()
 
 
 def _resized(image: PILImage, size: tuple[int, int]) -> PILImage:

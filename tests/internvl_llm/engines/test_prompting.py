@@ -45,8 +45,8 @@ def test_a_prompt_too_long_is_refused_before_its_images_are_drawn(
 ) -> None:
     """30 PNGs of a few kB, 40 million pixels each."""
     prompt = prompting.tokenize(Request(Message.user(*[Image(bombs.png(8000, 5000))] * 30, "What?")))
-    assert prompt.image_tokens == 30 * 11 * 256
-    with pytest.raises(ContextError, match="84,480 of them of images"):
+    assert prompt.image_tokens == 30 * 7 * 256
+    with pytest.raises(ContextError, match="53,760 of them of images"):
         prompting.room(prompt, 100)
     assert requests.read_text().split() == ["open"] * 30
 

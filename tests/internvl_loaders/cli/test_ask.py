@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 
 from internvl_llm import Document, EngineSpec, Finish, Text, TextDelta, Usage, Video
 from internvl_llm import Image as Shown
+from internvl_llm.media.load import Loaded
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_loaders.cli import ask as asking
 from internvl_loaders.cli.app import app
@@ -120,8 +121,7 @@ def test_boxes_are_lines_of_json_in_pixels_of_the_image(ask: Ask, tmp_path: Path
     ((message,),) = (request.messages for request in engine.requests)
     shown, question = message.parts
     assert isinstance(shown, Shown)
-    assert isinstance(shown.source, Image.Image)
-    assert shown.source.size == (400, 200)
+    assert isinstance(shown.source, Loaded) and shown.source.draw().size == (400, 200)
     assert question == Text("Where is <ref>the total</ref>?", grounding=True)
     run, _ = ask(talking("It has none"), tmp_path / "a.png", "Where?", "--model", "8B", "--boxes", "-q")
     assert (run.exit_code, run.stdout) == (0, "It has none\n")

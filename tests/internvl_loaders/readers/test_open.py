@@ -12,6 +12,7 @@ from typing import Any
 import PIL.Image
 import pytest
 
+import internvl_llm.media
 from internvl_llm.media.limits import Limits
 from internvl_loaders.errors import (
     DamagedDocumentError,
@@ -224,10 +225,11 @@ def test_no_reader_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def absent(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
-        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, package, None)
     ours = {"pymupdf": "pymupdf", "pypdfium2": "pdfium"}[package]
     monkeypatch.delitem(sys.modules, f"internvl_loaders.readers.{ours}", raising=False)
+    monkeypatch.delitem(sys.modules, f"internvl_llm.media.{ours}", raising=False)
+    monkeypatch.delattr(internvl_llm.media, ours, raising=False)
 
 
 def test_both_readers_draw_to_one_scale() -> None:
