@@ -11,6 +11,10 @@ import pytest
 
 from internvl_llm.media.workers import pool
 
+if _beside := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # before anything imports torch
+    _share = (os.cpu_count() or 1) // int(_beside)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _share)))
+
 _MARK = "INTERNVL_TEST_SESSION"
 
 

@@ -36,9 +36,9 @@ HEAVY = [
 
 PROBE = """
 import json, sys, time
-started = time.perf_counter()
+started = time.process_time()
 import internvl_loaders, internvl_llm
-seconds = time.perf_counter() - started
+seconds = time.process_time() - started
 print(json.dumps([seconds, sorted({name.split('.')[0] for name in sys.modules})]))
 """
 
