@@ -15,8 +15,8 @@ from internvl_llm.messages import Message, Part, Text, ToolCall, ToolResult
 from internvl_llm.request import Request, Sampling
 
 _GOOD, _BAD = "+", "-"
-_TOLD = 20
-"""Likeliest tokens an engine is asked for, to find those two among them."""
+_TOP_LOGPROBS = 20
+"""Those two have to be among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class Consensus:
 
         if len(answers) < 2:
             return [1.0] * len(answers)
-        alike = [[0.0] * len(answers) for _ in answers]
-        for one, answer in enumerate(answers):
-            for other in range(one):
-                alike[one][other] = alike[other][one] = Levenshtein.normalized_similarity(
-                    answer, answers[other]
+        similarity = [[0.0] * len(answers) for _ in answers]
+        for row, answer in enumerate(answers):
+            for column in range(row):
+                similarity[row][column] = similarity[column][row] = Levenshtein.normalized_similarity(
+                    answer, answers[column]
                 )
         # fsum does not depend on the order, so equal answers get equal scores and the first of them wins.
-        return [math.fsum(row) / (len(answers) - 1) for row in alike]
+        return [math.fsum(row) / (len(answers) - 1) for row in similarity]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class InternVLCritic:
     """A process reward model in InternVL's format, such as OpenGVLab/VisualPRM-8B.
 
     As its checkpoint's `generate_steps_with_soft_score` (arXiv 2503.10291): the steps of an answer, split at
-    blank lines and joined again to `max_steps` at most, are told one a turn; each turn is answered with `+`,
+    blank lines and joined again to `max_steps` at most, are shown one a turn; each turn is answered with `+`,
     and a step's score is the probability of `+` against `-` there. An answer's is the mean over its steps.
     Empty steps are left out. Of a conversation of several turns, the question is all of it.
 
@@ -68,43 +68,41 @@ class InternVLCritic:
     def step_scores(self, messages: Sequence[Message], answers: Sequence[str]) -> list[list[float]]:
         """One list an answer, one score a step; equal answers are judged once."""
         question = tuple(_question(messages))
-        judged: dict[str, list[Request]] = {
-            answer: list(self._requests(question, answer)) for answer in answers
-        }
-        results = iter(self.engine.generate([request for asked in judged.values() for request in asked]))
-        found = {answer: [_score(next(results)) for _ in asked] for answer, asked in judged.items()}
-        return [found[answer] for answer in answers]
+        requests = {answer: list(self._requests(question, answer)) for answer in answers}
+        results = iter(self.engine.generate([request for steps in requests.values() for request in steps]))
+        scores = {answer: [_score(next(results)) for _ in steps] for answer, steps in requests.items()}
+        return [scores[answer] for answer in answers]
 
     def _requests(self, question: tuple[Part, ...], answer: str) -> Iterator[Request]:
         """One a step; each conversation begins with the one before."""
         turns: list[Message] = []
         for step in _steps(answer, self.max_steps):
-            told: tuple[Part, ...] = (Text(step),)
+            parts: tuple[Part, ...] = (Text(step),)
             if not turns:
-                end = Text(f"\n\n### Solution Process:\n{step}")
-                told = (Text("### Question:\n"), *question, end)
-            turns += [Message("user", told), Message.assistant(_GOOD)]
+                first_step = Text(f"\n\n### Solution Process:\n{step}")
+                parts = (Text("### Question:\n"), *question, first_step)
+            turns += [Message("user", parts), Message.assistant(_GOOD)]
             yield Request(
                 turns[:-1],
-                Sampling(max_tokens=1, logprobs=_TOLD),
+                Sampling(max_tokens=1, logprobs=_TOP_LOGPROBS),
                 max_tiles=self.max_tiles,
                 page=self.page,
                 media=self.media,
             )
 
 
-def _steps(answer: str, most: int) -> list[str]:
+def _steps(answer: str, max_steps: int) -> list[str]:
     steps = [step for step in answer.split("\n\n") if step.strip()] or [answer]
-    together = math.ceil(len(steps) / most)
-    return ["\n\n".join(steps[at : at + together]) for at in range(0, len(steps), together)]
+    size = math.ceil(len(steps) / max_steps)
+    return ["\n\n".join(steps[start : start + size]) for start in range(0, len(steps), size)]
 
 
 def _question(messages: Sequence[Message]) -> Iterator[Part]:
-    """What was asked, as parts of one user message; earlier turns say whose they are."""
+    """The conversation as parts of one user message; of several turns, each says whose it is."""
     turns = [message for message in messages if message.role != "system"]
-    for at, turn in enumerate(turns):
+    for index, turn in enumerate(turns):
         if len(turns) > 1:
-            yield Text(f"{'' if at == 0 else chr(10)}{turn.role.capitalize()}: ")
+            yield Text(f"{'' if index == 0 else chr(10)}{turn.role.capitalize()}: ")
         for part in turn.parts:
             if isinstance(part, ToolResult):
                 yield from part.parts
@@ -116,15 +114,15 @@ def _question(messages: Sequence[Message]) -> Iterator[Part]:
 
 def _score(result: Result) -> float:
     """P(+) / (P(+) + P(-)). A token that is not among the likeliest counts as the last of them."""
-    told = result.samples[0].logprobs
-    top = told[0].top if told else ()
-    chances: dict[str, float] = {}
-    for token, chance in top:
-        chances.setdefault(token, chance)
-    if _GOOD not in chances and _BAD not in chances:
+    tokens = result.samples[0].logprobs
+    top = tokens[0].top if tokens else ()
+    logprobs: dict[str, float] = {}
+    for token, logprob in top:
+        logprobs.setdefault(token, logprob)
+    if _GOOD not in logprobs and _BAD not in logprobs:
         raise EngineError(
             f"the critic judges with neither {_GOOD!r} nor {_BAD!r}",
             remedy="Give InternVLCritic a process reward model, such as OpenGVLab/VisualPRM-8B",
         )
     least = top[-1][1]
-    return 1 / (1 + math.exp(chances.get(_BAD, least) - chances.get(_GOOD, least)))
+    return 1 / (1 + math.exp(logprobs.get(_BAD, least) - logprobs.get(_GOOD, least)))

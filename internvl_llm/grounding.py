@@ -20,13 +20,13 @@ QUESTION = "Please provide the bounding box coordinate of the region this senten
 """What InternVL was trained and is evaluated on."""
 
 GRID = 1000
-_MOST = 100
+_MAX_BOXES = 100
 """Boxes of one answer of the grammar."""
-_LONGEST = 200
+_MAX_LENGTH = 200
 """Characters between the brackets of a box, or of a label that the grammar leaves free."""
 
 _TAG = re.compile(r"(</?(?:ref|box)>)")
-_BOX = re.compile(rf"\[([^\[\]]{{1,{_LONGEST}}})\]")
+_BOX = re.compile(rf"\[([^\[\]]{{1,{_MAX_LENGTH}}})\]")
 _NUMBER = re.compile(r"\s*(-?[0-9]{1,9}(?:\.[0-9]{0,9})?)\s*", re.ASCII)
 
 
@@ -43,8 +43,8 @@ class Grounded:
     def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
         """(left, top, right, bottom) of the pixels it touches, one at least, the right and bottom ones
         exclusive, as PIL's `crop` takes them. `width` and `height` are of the upright image."""
-        left, right = _touched(self.left, self.right, width)
-        top, bottom = _touched(self.top, self.bottom, height)
+        left, right = _pixel_span(self.left, self.right, width)
+        top, bottom = _pixel_span(self.top, self.bottom, height)
         return left, top, right, bottom
 
 
@@ -54,24 +54,24 @@ def boxes(text: str) -> tuple[Grounded, ...]:
     Whatever the model wrote: corners are ordered and moved into the image, what is no box is left out, and a
     box whose end was cut off still counts. Never raises; in linear time.
     """
-    return tuple(_found(text))
+    return tuple(_parse(text))
 
 
 def image_boxes(text: str, size: tuple[int, int]) -> tuple[tuple[str, tuple[int, int, int, int]], ...]:
     """(label, (left, top, right, bottom)) in pixels of the one image an answer is about, of `size` (width,
     height), for any chat's text: `image_boxes(message.text, image.size)`. See `boxes`, `Grounded.pixels`."""
-    return tuple((found.label, found.pixels(*size)) for found in boxes(text))
+    return tuple((box.label, box.pixels(*size)) for box in boxes(text))
 
 
 def strip(text: str) -> str:
     """What an answer says without its boxes and tags; labels stay."""
-    kept, inside = [], False
-    for at, piece in enumerate(_TAG.split(text)):
-        if at % 2:
-            inside = piece == "<box>"
-        elif not inside:
-            kept.append(piece)
-    return "".join(kept).strip()
+    outside, in_box = [], False
+    for index, piece in enumerate(_TAG.split(text)):
+        if index % 2:
+            in_box = piece == "<box>"
+        elif not in_box:
+            outside.append(piece)
+    return "".join(outside).strip()
 
 
 def grammar(label: str | None = None, most: int = 1) -> Regex:
@@ -80,21 +80,21 @@ def grammar(label: str | None = None, most: int = 1) -> Regex:
     Raises:
         GrammarError: If the label is empty or holds a tag or a line break, or `most` is not 1 to 100.
     """
-    if not 1 <= most <= _MOST:
-        raise GrammarError(f"most cannot be {most}", remedy=f"Give 1 to {_MOST}")
+    if not 1 <= most <= _MAX_BOXES:
+        raise GrammarError(f"most cannot be {most}", remedy=f"Give 1 to {_MAX_BOXES}")
     if label is not None and (not label.strip() or re.search(r"[<>\n\r]", label)):
         raise GrammarError(f"{label[:50]!r} is no label", remedy="Give one line of text without < and >")
-    said = rf"[^<>\n\r]{{1,{_LONGEST}}}" if label is None else re.escape(label)
+    name = rf"[^<>\n\r]{{1,{_MAX_LENGTH}}}" if label is None else re.escape(label)
     number = rf"(?:0|[1-9][0-9]{{0,2}}|{GRID})"
     box = rf"\[{', '.join([number] * 4)}\]"
     more = f"(?:, {box}){{0,{most - 1}}}" if most > 1 else ""
-    return Regex(rf"<ref>{said}</ref><box>\[{box}{more}\]</box>")
+    return Regex(rf"<ref>{name}</ref><box>\[{box}{more}\]</box>")
 
 
-def _found(text: str) -> Iterator[Grounded]:
+def _parse(text: str) -> Iterator[Grounded]:
     label, tag = "", ""
-    for at, piece in enumerate(_TAG.split(text)):
-        if at % 2:
+    for index, piece in enumerate(_TAG.split(text)):
+        if index % 2:
             tag = piece
         elif tag == "<ref>":
             label = " ".join(piece.split())
@@ -104,16 +104,16 @@ def _found(text: str) -> Iterator[Grounded]:
                     yield Grounded(label, *corners)
 
 
-def _corners(written: str) -> tuple[float, float, float, float] | None:
+def _corners(numbers: str) -> tuple[float, float, float, float] | None:
     """Left, top, right, bottom; None where these are not four numbers."""
-    found = [_NUMBER.fullmatch(number) for number in written.split(",")]
-    if len(found) != 4 or None in found:
+    matches = [_NUMBER.fullmatch(number) for number in numbers.split(",")]
+    if len(matches) != 4 or None in matches:
         return None
-    x1, y1, x2, y2 = (min(max(float(number[1]) / GRID, 0.0), 1.0) for number in found if number)
+    x1, y1, x2, y2 = (min(max(float(match[1]) / GRID, 0.0), 1.0) for match in matches if match)
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 
-def _touched(low: float, high: float, length: int) -> tuple[int, int]:
+def _pixel_span(low: float, high: float, length: int) -> tuple[int, int]:
     """Thousandths are no binary fractions, so what is a hair off a border is taken to be on it."""
     first = min(math.floor(round(low * length, 6)), length - 1)
     return first, max(math.ceil(round(high * length, 6)), first + 1)

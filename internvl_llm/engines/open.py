@@ -96,7 +96,10 @@ def resolve(
         return to_spec(engine, model, base_url)
     runs = engine.capabilities.model
     if base_url or (model and not _same_model(str(model), runs)):
-        raise OptionError(f"an open engine has its model, {runs}", remedy="Leave model and base_url out")
+        raise OptionError(
+            f"an open engine has its model, {runs}, not {base_url or model}",
+            remedy="Leave model and base_url out",
+        )
     return engine
 
 

@@ -35,8 +35,8 @@ def _as_events(result: Result) -> Iterator[Event]:
     best = result.samples[result.best]
     if best.text:
         yield TextDelta(best.text, best.logprobs)
-    for at, call in enumerate(best.tool_calls):
-        yield ToolCallDelta(at, call.id, call.name, json.dumps(call.arguments, ensure_ascii=False))
-    for at, broken in enumerate(best.broken_calls, len(best.tool_calls)):
-        yield replace(broken, index=at)
+    for index, call in enumerate(best.tool_calls):
+        yield ToolCallDelta(index, call.id, call.name, json.dumps(call.arguments, ensure_ascii=False))
+    for index, broken in enumerate(best.broken_calls, len(best.tool_calls)):
+        yield replace(broken, index=index)
     yield Finish(best.finish_reason, result.usage)

@@ -23,11 +23,11 @@ except ImportError as error:
         "LangChain is not installed", remedy="Run pip install 'internvl-documents[langchain]'"
     ) from error
 
+from internvl_llm.chat_options import OPTIONS, ChatFields, to_request
 from internvl_llm.engine import Engine
-from internvl_llm.engines.open import open_engine
 from internvl_llm.engines.streams import aevents, events
 from internvl_llm.langchain.messages import to_messages
-from internvl_llm.langchain.profile import OPTIONS, identity, profile, settled, to_request, to_spec
+from internvl_llm.langchain.profile import engine_identity, langchain_profile, plain
 from internvl_llm.langchain.responses import PROVIDER, Chunks, to_result
 from internvl_llm.langchain.tools import (
     METHODS,
@@ -36,9 +36,8 @@ from internvl_llm.langchain.tools import (
     openai_tools,
     parsed,
     response_format,
-    to_choice,
 )
-from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
+from internvl_llm.openai_forms import parse_tool_choice
 from internvl_llm.request import Request
 from internvl_llm.version import __version__
 
@@ -49,9 +48,11 @@ __all__ = ["ChatInternVL"]
 
 _REMOTE = ("timeout", "max_retries", "api_key")
 """Of remote models: taken, so that models can be swapped, and of no use to this one."""
+_HANDLED = ("model", "stream", "strict")
+"""Of a call, and no options of a Request. What a grammar allows is strict anyway."""
 
 
-class ChatInternVL(BaseChatModel):
+class ChatInternVL(ChatFields, BaseChatModel):
     """A local InternVL checkpoint as a chat model. Its weights are loaded by the first call, once a process
     for all who ask for the same engine; concurrent callers, sync and async, are batched together.
 
@@ -78,43 +79,12 @@ class ChatInternVL(BaseChatModel):
         OptionError: If the options make no sense.
     """
 
-    model: str = Field(default="", description="A family member in any spelling, a hub id, a local folder.")
-    engine: Any = Field(
-        default="transformers",
-        exclude=True,
-        repr=False,
-        description="The name of an engine, an EngineSpec or fields of one, or an engine that is open.",
-    )
-    base_url: str | None = Field(default=None, description="Of a server engine.")
-    system: str | None = Field(default=DEFAULT_SYSTEM, description="Where no message is of the system.")
-    max_tokens: int = Field(default=1024, description="Of an answer.")
-    temperature: float = Field(default=0.0, description="0 is greedy.")
-    top_p: float = 1.0
-    top_k: int = Field(default=0, description="0 is all.")
-    repetition_penalty: float = 1.0
-    seed: int | None = None
-    stop: list[str] | None = None
-    logprobs: int | None = Field(default=None, description="Alternatives to tell a token; None tells none.")
-    n: int = Field(default=1, description="Answers to sample; the first generation is the critic's choice.")
-    critic: Any = Field(default=None, exclude=True, repr=False)
-    parallel_tool_calls: bool = Field(default=True, description="Small models call again and again.")
-    min_tiles: int = Field(default=1, description="Of an image, 448 px each.")
-    max_tiles: int = 12
-    page: bool = Field(default=False, description="Cut images into tiles as pages.")
-    media: Any = Field(default=None, exclude=True, repr=False, description="MediaOptions: limits, hosts.")
     streaming: bool = Field(default=False, description="Whether `invoke` streams, for its callbacks.")
 
     def __init__(self, **fields: Any) -> None:
-        known = {name for one, info in type(self).model_fields.items() for name in (one, info.alias) if name}
-        fields = settled(fields, {*known, *_REMOTE})
-        if isinstance(fields.get("stop"), str):
-            fields["stop"] = [fields["stop"]]
         super().__init__(**{name: value for name, value in fields.items() if name not in _REMOTE})
         if hasattr(self, "_add_version"):  # not in langchain-core 1.0
             self._add_version("internvl-documents", __version__)
-        if not isinstance(self.engine, Engine):
-            to_spec(self.engine, self.model, self.base_url)
-        self._request("-", None, {})
 
     @property
     def _llm_type(self) -> str:
@@ -123,11 +93,10 @@ class ChatInternVL(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         """All that changes an answer, as plain values: the key of LangChain's cache."""
-        plain = {name: getattr(self, name) for name in OPTIONS}
-        plain["critic"], plain["media"] = self.critic and type(self.critic).__name__, repr(self.media)
-        engine = identity(self.engine, self.model, self.base_url)
+        options = {name: plain(getattr(self, name)) for name in OPTIONS}
         # LangChain puts the stop of the call in the place of a "stop" in here.
-        return {"model": self.model, "engine": engine, "default_stop": self.stop, **plain}
+        options["default_stop"] = options.pop("stop")
+        return {"model": self.model, "engine": engine_identity(self._choice()), **options}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = LangSmithParams(
@@ -142,7 +111,7 @@ class ChatInternVL(BaseChatModel):
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return profile(self.model, self.engine)  # type: ignore[return-value]
+        return langchain_profile(self._choice())  # type: ignore[return-value]
 
     def _generate(
         self,
@@ -151,7 +120,7 @@ class ChatInternVL(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request, engine, model = self._asked(messages, stop, kwargs)
+        request, engine, model = self._prepare(messages, stop, kwargs)
         return to_result(engine.generate([request])[0], model)
 
     async def _agenerate(
@@ -161,7 +130,7 @@ class ChatInternVL(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request, engine, model = await asyncio.to_thread(self._asked, messages, stop, kwargs)
+        request, engine, model = await asyncio.to_thread(self._prepare, messages, stop, kwargs)
         return to_result((await engine.agenerate([request]))[0], model)
 
     def _stream(
@@ -171,10 +140,10 @@ class ChatInternVL(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        request, engine, model = self._asked(messages, stop, kwargs)
+        request, engine, model = self._prepare(messages, stop, kwargs)
         chunks = Chunks(model, self.output_version)
-        with closing(events(engine, request)) as told:
-            for event in told:
+        with closing(events(engine, request)) as stream:
+            for event in stream:
                 yield from chunks.of(event)
 
     async def _astream(
@@ -184,10 +153,10 @@ class ChatInternVL(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        request, engine, model = await asyncio.to_thread(self._asked, messages, stop, kwargs)
+        request, engine, model = await asyncio.to_thread(self._prepare, messages, stop, kwargs)
         chunks = Chunks(model, self.output_version)
-        async with aclosing(aevents(engine, request)) as told:
-            async for event in told:
+        async with aclosing(aevents(engine, request)) as stream:
+            async for event in stream:
                 for chunk in chunks.of(event):
                     yield chunk
 
@@ -206,7 +175,7 @@ class ChatInternVL(BaseChatModel):
             OptionError: If it names no tool, or a tool is not the model's to call.
             GrammarError: If no grammar can follow the schema of a tool.
         """
-        choice = to_choice(tool_choice)
+        choice = parse_tool_choice(tool_choice)
         bound = {"tools": openai_tools(tools, choice), "tool_choice": choice, **kwargs}
         if parallel_tool_calls is not None:
             bound["parallel_tool_calls"] = parallel_tool_calls
@@ -228,7 +197,7 @@ class ChatInternVL(BaseChatModel):
             OptionError: If there is no such method.
             GrammarError: If no grammar can follow the schema.
         """
-        told = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+        traced = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
         if method == "function_calling":
             [tool] = openai_tools([schema], "auto")
             name = tool["function"]["name"]
@@ -236,25 +205,25 @@ class ChatInternVL(BaseChatModel):
                 [tool],
                 tool_choice=name,
                 parallel_tool_calls=False,
-                ls_structured_output_format=told,
+                ls_structured_output_format=traced,
                 **kwargs,
             )
             return parsed(called, call_parser(schema, name), include_raw)
         if method not in METHODS:
             raise OptionError(f"no such method: {method}", remedy=f"Use one of {', '.join(METHODS)}")
         form = {"type": "json_object"} if method == "json_mode" else response_format(schema, strict)
-        bound = self.bind(response_format=form, ls_structured_output_format=told, **kwargs)
+        bound = self.bind(response_format=form, ls_structured_output_format=traced, **kwargs)
         return parsed(bound, json_parser(schema), include_raw)
 
     def get_num_tokens(self, text: str) -> int:
         """Exact: those of a message that says it, less what a message has besides."""
         if self.custom_get_token_ids is not None or not text:
             return len(self.get_token_ids(text)) if text else 0
-        engine = self._opened(self.model)
-        one, all_of_them = (
-            engine.count_tokens(Request(said, system=None)).prompt_tokens for said in ("x", text)
+        engine = self._engine()
+        of_one, of_text = (
+            engine.count_tokens(Request(content, system=None)).prompt_tokens for content in ("x", text)
         )
-        return all_of_them - one + 1
+        return of_text - of_one + 1
 
     def get_num_tokens_from_messages(
         self, messages: list[BaseMessage], tools: Sequence[Any] | None = None, **kwargs: Any
@@ -262,36 +231,24 @@ class ChatInternVL(BaseChatModel):
         """Of the whole prompt, exact: template, images, tools and the system's default included."""
         if not messages:
             return 0
-        told = {**kwargs, "tools": openai_tools(tools, "auto")} if tools else kwargs
-        request, engine, _ = self._asked(messages, None, told)
+        call = {**kwargs, "tools": openai_tools(tools, "auto")} if tools else kwargs
+        request, engine, _ = self._prepare(messages, None, call)
         return engine.count_tokens(request).prompt_tokens
 
     def get_token_ids(self, text: str) -> list[int]:
         if self.custom_get_token_ids is not None:
             return self.custom_get_token_ids(text)
         raise OptionError(
-            "engines count tokens, they do not tell them",
+            "engines count tokens, they do not name them",
             remedy="Use get_num_tokens, or give custom_get_token_ids",
         )
 
-    def _asked(
+    def _prepare(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> tuple[Request, Engine, str]:
         """The request, the engine that answers it, and the model's name. Loads weights where need be."""
         model = str(kwargs.get("model") or self.model)
-        request = self._request(to_messages(messages), stop, kwargs)
-        return request, self._opened(model), model
-
-    def _request(self, messages: Any, stop: list[str] | None, kwargs: Mapping[str, Any]) -> Request:
-        own = {name: getattr(self, name) for name in OPTIONS}
-        return to_request(messages, stop or kwargs.get("stop") or self.stop, own, kwargs)
-
-    def _opened(self, model: str) -> Engine:
-        if not isinstance(self.engine, Engine):
-            return open_engine(to_spec(self.engine, model, self.base_url))
-        if model != self.model:
-            raise OptionError(
-                f"the engine that was given runs {self.model}, not {model}",
-                remedy="Give engine= as a name or an EngineSpec",
-            )
-        return self.engine
+        call = {name: value for name, value in kwargs.items() if name not in _HANDLED}
+        call["stop"] = stop or kwargs.get("stop") or None
+        request = to_request(to_messages(messages), self, call)
+        return request, self._engine(model), model

@@ -5,7 +5,7 @@ Blocks come from anywhere, so what they point to is a `data:` or http(s) URL, ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -33,23 +33,13 @@ from internvl_llm.messages import (
     Video,
     decode_base64,
 )
-from internvl_llm.schema import instruction
+from internvl_llm.openai_forms import check_url, parse_detail, parse_role
 
 Block = Mapping[str, Any]
 
-_ROLES: Mapping[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "ai": "assistant",
-}
-_TILES: Mapping[str | None, int | None] = {None: None, "auto": None, "high": None, "low": 1}
-"""The most that an image of this OpenAI `detail` is cut into; None leaves it to the model's settings."""
-
 _DOCUMENTS = ("application/pdf", "image/tiff")
-_TOLD_ELSEWHERE = ("tool_call_chunk", "input_json_delta", "invalid_tool_call")
+_CALLS = ("tool_use", "tool_call")
+_REPEATED = ("tool_call_chunk", "input_json_delta", "invalid_tool_call")
 """In an assistant's content beside its `tool_calls` and `invalid_tool_calls`."""
 _THOUGHTS = ("reasoning", "thinking", "redacted_thinking", "reasoning_content")
 """Left out of the history, as templates of models that think do."""
@@ -73,19 +63,18 @@ def to_messages(messages: Iterable[BaseMessage]) -> tuple[Message, ...]:
 
 
 def _turns(message: BaseMessage, names: Mapping[str, str]) -> Iterator[Message]:
+    """`names` are those of the tools that were called, by the ids of the calls."""
     if isinstance(message, ToolMessage):
         name = message.name or names.get(message.tool_call_id, "")
-        parts = _shown(message.content)
+        parts = _result_parts(message.content)
         yield Message.tool(ToolResult(message.tool_call_id, name, parts, message.status == "error"))
     elif isinstance(message, FunctionMessage):
-        yield Message.tool(ToolResult("", message.name, _shown(message.content)))
+        yield Message.tool(ToolResult("", message.name, _result_parts(message.content)))
     elif isinstance(message, AIMessage):
-        yield Message("assistant", _said(message))
+        yield Message("assistant", _assistant_parts(message))
     elif isinstance(message, HumanMessage | SystemMessage | ChatMessage):
-        kind = message.role if isinstance(message, ChatMessage) else message.type
-        if kind not in _ROLES:
-            raise MessageError(f"unknown role {kind!r}", remedy=f"Use one of {', '.join(_ROLES)}")
-        yield from _told(_ROLES[kind], message.content, names)
+        role = parse_role(message.role if isinstance(message, ChatMessage) else message.type)
+        yield from _content_turns(role, message.content, names)
     else:
         raise MessageError(
             f"InternVL cannot be shown a {type(message).__name__}",
@@ -93,23 +82,22 @@ def _turns(message: BaseMessage, names: Mapping[str, str]) -> Iterator[Message]:
         )
 
 
-def _told(role: Role, content: Any, names: Mapping[str, str]) -> Iterator[Message]:
+def _content_turns(role: Role, content: Any, names: Mapping[str, str]) -> Iterator[Message]:
     """Anthropic has tool results among what the user says; here they are turns of their own."""
     if isinstance(content, str):
         yield Message(role, content)
         return
-    for results, blocks in groupby(content, lambda block: _type(block) == "tool_result"):
-        if not results:
+    for are_results, blocks in groupby(content, lambda block: _type(block) == "tool_result"):
+        if not are_results:
             yield Message(role, tuple(part for block in blocks for part in _parts(block)))
             continue
         for block in blocks:
             call = str(block.get("tool_use_id") or block.get("tool_call_id") or "")
-            parts = _shown(block.get("content") or "")
-            failed = bool(block.get("is_error"))
-            yield Message.tool(ToolResult(call, names.get(call, ""), parts, failed))
+            parts = _result_parts(block.get("content") or "")
+            yield Message.tool(ToolResult(call, names.get(call, ""), parts, bool(block.get("is_error"))))
 
 
-def _shown(content: Any) -> tuple[Any, ...]:
+def _result_parts(content: Any) -> tuple[Any, ...]:
     """Of a tool result, which says itself what it cannot hold."""
     if isinstance(content, str):
         return (Text(content),)
@@ -119,24 +107,21 @@ def _shown(content: Any) -> tuple[Any, ...]:
     )
 
 
-def _said(message: AIMessage) -> tuple[Part, ...]:
+def _assistant_parts(message: AIMessage) -> tuple[Part, ...]:
     """Calls stand where content has them, or else after it."""
     calls = {
-        call["id"] or f"call_{at}": ToolCall(call["id"] or f"call_{at}", call["name"], call["args"])
-        for at, call in enumerate(message.tool_calls)
+        call["id"] or f"call_{index}": ToolCall(call["id"] or f"call_{index}", call["name"], call["args"])
+        for index, call in enumerate(message.tool_calls)
     }
     parts: list[Part] = []
     for block in [message.content] if isinstance(message.content, str) else message.content:
         kind = _type(block)
-        if kind in ("tool_use", "tool_call"):
+        if kind in _CALLS:
             assert isinstance(block, dict)
-            call = ToolCall(
-                str(block.get("id") or ""),
-                str(block.get("name") or ""),
-                block.get("args" if kind == "tool_call" else "input") or {},
-            )
+            arguments = block.get("args" if kind == "tool_call" else "input") or {}
+            call = ToolCall(str(block.get("id") or ""), str(block.get("name") or ""), arguments)
             parts.append(calls.pop(call.id, call))
-        elif kind not in _TOLD_ELSEWHERE and kind not in _THOUGHTS:
+        elif kind not in _REPEATED and kind not in _THOUGHTS:
             parts.extend(_parts(block))
     parts.extend(calls.values())
     parts.extend(Text(f"{call['name']}({call['args']})") for call in message.invalid_tool_calls)
@@ -151,12 +136,12 @@ def _parts(block: Any) -> tuple[Part, ...]:
     if isinstance(block, str):
         return (Text(block),)
     kind = _type(block)
-    if kind not in _READERS:
+    if kind not in _CONVERTERS:
         raise MessageError(
             f"InternVL cannot be shown a content block of type {kind or type(block).__name__!r}",
-            remedy=_REMEDIES.get(kind, f"Give blocks of the types {', '.join(_READERS)}"),
+            remedy=_REMEDIES.get(kind, f"Give blocks of the types {', '.join(_CONVERTERS)}"),
         )
-    return _READERS[kind](block)
+    return _CONVERTERS[kind](block)
 
 
 def _text(block: Block) -> tuple[Part, ...]:
@@ -166,23 +151,20 @@ def _text(block: Block) -> tuple[Part, ...]:
     return (Text(text, _settings(block, "grounding").get("grounding") is True),)
 
 
-def _plain(block: Block) -> tuple[Part, ...]:
+def _plain_text(block: Block) -> tuple[Part, ...]:
     """A text file, after its title and context where it has them."""
     text = block.get("text")
     if text is None:
-        text = _utf8(_source(block))
+        text = _decode_text(_source(block))
     lead = [f"{block[name]}\n" for name in ("title", "context") if block.get(name)]
     return (Text("".join([*lead, str(text)])),)
 
 
 def _image_url(block: Block) -> tuple[Part, ...]:
-    given = block.get("image_url")
-    held = given if isinstance(given, Mapping) else {"url": given}
-    detail = held.get("detail", block.get("detail"))
-    if detail not in _TILES:
-        raise MessageError(f"unknown detail {detail!r}", remedy="Use low, high or auto")
-    settings = {"max_tiles": _TILES[detail]} | _settings(block, "min_tiles", "max_tiles")
-    return (Image(_url(held.get("url"), "image_url"), **settings),)
+    fields = _nested(block, "image_url")
+    tiles = parse_detail(fields.get("detail", block.get("detail")))
+    settings = {"max_tiles": tiles} | _settings(block, "min_tiles", "max_tiles")
+    return (Image(check_url(fields.get("url"), "image_url block"), **settings),)
 
 
 def _image(block: Block) -> tuple[Part, ...]:
@@ -190,21 +172,22 @@ def _image(block: Block) -> tuple[Part, ...]:
 
 
 def _video(block: Block) -> tuple[Part, ...]:
-    given = block.get("video_url")
-    held = given if isinstance(given, Mapping) else {"url": given} if given else block
-    return (Video(_source(held, "video"), **_settings(block, "frames", "start", "end")),)
+    fields = _nested(block, "video_url") if block.get("video_url") else block
+    return (Video(_source(fields, "video"), **_settings(block, "frames", "start", "end")),)
 
 
 def _file(block: Block) -> tuple[Part, ...]:
     """A file is shown as what its MIME type says; without one it is a PDF."""
-    held = block["file"] if isinstance(block.get("file"), Mapping) else block
-    source = held.get("source")
+    fields = block["file"] if isinstance(block.get("file"), Mapping) else block
+    source = fields.get("source")
     if isinstance(source, Mapping) and source.get("type") == "content":  # Anthropic's, made of blocks
-        return _shown(source.get("content") or "")
+        return _result_parts(source.get("content") or "")
     if isinstance(source, Mapping) and source.get("type") == "text":
-        return _plain({**block, "text": source.get("data")})
-    mime = str(held.get("mime_type") or (source or {}).get("media_type") or _declared(held) or _DOCUMENTS[0])
-    content = _url(held["file_data"], "file") if "file_data" in held else _source(held, "file")
+        return _plain_text({**block, "text": source.get("data")})
+    stated = fields.get("mime_type") or (source or {}).get("media_type")
+    mime = str(stated or _data_url_type(fields) or _DOCUMENTS[0])
+    has_data = "file_data" in fields
+    content = check_url(fields["file_data"], "file block") if has_data else _source(fields, "file")
     if mime in _DOCUMENTS:
         return (Document(content, **_settings(block, "pages")),)
     if mime.startswith("image/"):
@@ -212,17 +195,17 @@ def _file(block: Block) -> tuple[Part, ...]:
     if mime.startswith("video/"):
         return (Video(content, **_settings(block, "frames", "start", "end")),)
     if mime.startswith("text/"):
-        return (Text(_utf8(content)),)
+        return (Text(_decode_text(content)),)
     raise MessageError(
         f"InternVL cannot be shown a file of type {mime}", remedy="Give a PDF, an image, a video or a text"
     )
 
 
-_READERS: Mapping[str, Callable[[Block], tuple[Part, ...]]] = {
+_CONVERTERS: Mapping[str, Callable[[Block], tuple[Part, ...]]] = {
     "text": _text,
     "input_text": _text,
     "output_text": _text,
-    "text-plain": _plain,
+    "text-plain": _plain_text,
     "image_url": _image_url,
     "image": _image,
     "file": _file,
@@ -232,33 +215,29 @@ _READERS: Mapping[str, Callable[[Block], tuple[Part, ...]]] = {
 }
 
 
-def _source(block: Block, what: str = "") -> Source:
+def _nested(block: Block, name: str) -> Block:
+    """OpenAI's `{name: {"url": ...}}`, or the URL itself there."""
+    value = block.get(name)
+    return value if isinstance(value, Mapping) else {"url": value}
+
+
+def _source(block: Block, kind: str = "") -> Source:
     """Of `base64`, `url`, or Anthropic's `source`."""
-    what = what or _type(block)
+    kind = kind or _type(block)
     nested = block.get("source")
-    held = nested if isinstance(nested, Mapping) else block
-    data = held.get("base64") or held.get("data")
+    fields = nested if isinstance(nested, Mapping) else block
+    data = fields.get("base64") or fields.get("data")
     if isinstance(data, bytes):
         return data
     if isinstance(data, str) and data:
         return decode_base64(data)
-    if "url" in held:
-        return _url(held["url"], what)
-    told = ", ".join(sorted(set(map(str, held)) - {"type"})) or "nothing"
-    raise MessageError(f"the {what} block has {told}", remedy="Give base64 or url; there is no file store")
+    if "url" in fields:
+        return check_url(fields["url"], f"{kind} block")
+    present = ", ".join(sorted(set(map(str, fields)) - {"type"})) or "nothing"
+    raise MessageError(f"the {kind} block has {present}", remedy="Give base64 or url; there is no file store")
 
 
-def _url(url: Any, what: str) -> str:
-    scheme = url[:64].partition(":")[0].lower() if isinstance(url, str) else ""
-    if scheme not in ("data", "http", "https"):
-        raise MessageError(
-            f"the url of the {what} block is {str(url)[:100]!r}",
-            remedy="Give a data: or http(s) URL; read files yourself and give them as base64",
-        )
-    return str(url)
-
-
-def _declared(block: Block) -> str | None:
+def _data_url_type(block: Block) -> str | None:
     """The MIME type in a `data:` URL."""
     url = block.get("file_data") or block.get("url")
     if not isinstance(url, str) or url[:5].lower() != "data:":
@@ -266,7 +245,7 @@ def _declared(block: Block) -> str | None:
     return url[5:].partition(",")[0].partition(";")[0] or "text/plain"
 
 
-def _utf8(content: Source) -> str:
+def _decode_text(content: Source) -> str:
     if isinstance(content, bytes):
         return content.decode("utf-8", "replace")
     if isinstance(content, str) and content[:5].lower() == "data:":
@@ -279,16 +258,5 @@ def _utf8(content: Source) -> str:
 def _settings(block: Block, *names: str) -> dict[str, Any]:
     """Of the part itself, beside the block's own fields or among its `extras`."""
     extras = block.get("extras")
-    held = {**(extras if isinstance(extras, Mapping) else {}), **block}
-    return {name: held[name] for name in names if held.get(name) is not None}
-
-
-def with_schema(
-    messages: Sequence[Message], system: str | None, schema: Mapping[str, Any]
-) -> tuple[tuple[Message, ...], str | None]:
-    """The schema told in the system turn, so that the turns of an agent begin alike."""
-    told = instruction(schema)
-    first, *rest = messages
-    if first.role == "system":
-        return (Message("system", (*first.parts, f"\n\n{told}")), *rest), system
-    return tuple(messages), told if system is None else f"{system}\n\n{told}"
+    fields = {**(extras if isinstance(extras, Mapping) else {}), **block}
+    return {name: fields[name] for name in names if fields.get(name) is not None}

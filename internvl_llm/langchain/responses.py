@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -11,7 +11,8 @@ from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from internvl_llm.events import Event, Finish, Result, Sample, TextDelta, TokenLogprob, ToolCallDelta, Usage
+from internvl_llm.events import Event, Finish, Result, Sample, TextDelta, ToolCallDelta, Usage
+from internvl_llm.openai_forms import dump_logprobs
 from internvl_llm.prompt.call_parser import collect_calls
 
 PROVIDER = "internvl"
@@ -37,8 +38,8 @@ class Chunks:
 
     def of(self, event: Event) -> Iterator[ChatGenerationChunk]:
         if isinstance(event, TextDelta):
-            told = {"logprobs": logprobs(event.logprobs)} if event.logprobs else {}
-            yield _chunk(AIMessageChunk(content=self._content(event.text), response_metadata=told))
+            details = {"logprobs": dump_logprobs(event.logprobs)} if event.logprobs else {}
+            yield _chunk(AIMessageChunk(content=self._content(event.text), response_metadata=details))
         elif isinstance(event, ToolCallDelta):
             yield self._call(event)
         else:
@@ -81,13 +82,12 @@ class Chunks:
 def to_result(result: Result, model: str) -> ChatResult:
     """The answer first, then the other samples; tokens are counted with the answer."""
     best = result.samples[result.best]
-    others = [sample for at, sample in enumerate(result.samples) if at != result.best]
-    told = usage(result.usage)
-    generations = [_generation(best, model, told), *(_generation(sample, model, None) for sample in others)]
-    return ChatResult(generations=generations)
+    others = [sample for index, sample in enumerate(result.samples) if index != result.best]
+    answer = _generation(best, model, usage(result.usage))
+    return ChatResult(generations=[answer, *(_generation(sample, model, None) for sample in others)])
 
 
-def _generation(sample: Sample, model: str, told: UsageMetadata | None) -> ChatGeneration:
+def _generation(sample: Sample, model: str, usage_metadata: UsageMetadata | None) -> ChatGeneration:
     message = AIMessage(
         content=sample.text,
         tool_calls=[
@@ -97,11 +97,11 @@ def _generation(sample: Sample, model: str, told: UsageMetadata | None) -> ChatG
             invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error="cut off")
             for call in sample.broken_calls
         ],
-        usage_metadata=told,
+        usage_metadata=usage_metadata,
         response_metadata=metadata(model, sample.finish_reason),
     )
     if sample.logprobs:
-        message.response_metadata["logprobs"] = logprobs(sample.logprobs)
+        message.response_metadata["logprobs"] = dump_logprobs(sample.logprobs)
     if sample.score is not None:
         message.response_metadata["score"] = sample.score
     return ChatGeneration(message=message, generation_info={"finish_reason": sample.finish_reason})
@@ -111,27 +111,14 @@ def metadata(model: str, reason: str) -> dict[str, Any]:
     return {"finish_reason": reason, "model_name": model, "model_provider": PROVIDER}
 
 
-def usage(told: Usage) -> UsageMetadata:
-    details: dict[str, int] = {"cache_read": told.cached_tokens, "image": told.image_tokens}
+def usage(tokens: Usage) -> UsageMetadata:
+    details: dict[str, int] = {"cache_read": tokens.cached_tokens, "image": tokens.image_tokens}
     return UsageMetadata(
-        input_tokens=told.prompt_tokens,
-        output_tokens=told.completion_tokens,
-        total_tokens=told.total_tokens,
+        input_tokens=tokens.prompt_tokens,
+        output_tokens=tokens.completion_tokens,
+        total_tokens=tokens.total_tokens,
         input_token_details=InputTokenDetails(**details),  # type: ignore[typeddict-item]
     )
-
-
-def logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
-    """As OpenAI tells them."""
-    content = [
-        {
-            "token": told.token,
-            "logprob": told.logprob,
-            "top_logprobs": [{"token": token, "logprob": value} for token, value in told.top],
-        }
-        for told in tokens
-    ]
-    return {"content": content}
 
 
 def _spoiler(arguments: str) -> str:

@@ -1,9 +1,9 @@
-"""Tools, choices of tools and response formats of LangChain and OpenAI as ours: pure functions."""
+"""Tools and schemas of LangChain in OpenAI's form, and the parsers of answers to them: pure functions."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -22,7 +22,8 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from internvl_llm.errors import OptionError
-from internvl_llm.grammar import Grammar, JsonObject, JsonSchema
+from internvl_llm.grammar import JsonSchema
+from internvl_llm.openai_forms import dump_response_format, dump_tool, parse_tool
 from internvl_llm.schema import ready
 from internvl_llm.tools import Tool, check_tools
 
@@ -35,13 +36,13 @@ def openai_tools(tools: Sequence[Any], choice: str) -> list[dict[str, Any]]:
     Raises OptionError where no tool is `choice` or a tool is none the model may call, GrammarError
     where no grammar can follow its schema.
     """
-    formatted: list[dict[str, Any]] = []
-    for given in map(_openai_tool, tools):
-        if _untitled(given) not in map(_untitled, formatted):
-            formatted.append(given)
-    for tool in check_tools(map(to_tool, formatted), choice):
+    forms: list[dict[str, Any]] = []
+    for form in map(_openai_tool, tools):
+        if _untitled(form) not in map(_untitled, forms):
+            forms.append(form)
+    for tool in check_tools(map(parse_tool, forms), choice):
         ready(tool.parameters, f"the schema of the tool {tool.name}")
-    return formatted
+    return forms
 
 
 def _untitled(schema: Any) -> Any:
@@ -57,8 +58,7 @@ def _untitled(schema: Any) -> Any:
 
 def _openai_tool(tool: Any) -> dict[str, Any]:
     if isinstance(tool, Tool):
-        function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
-        return {"type": "function", "function": function}
+        return dump_tool(tool)
     try:
         return dict(convert_to_openai_tool(tool))
     except (TypeError, ValueError) as error:
@@ -68,52 +68,11 @@ def _openai_tool(tool: Any) -> dict[str, Any]:
         ) from error
 
 
-def to_tool(tool: Any) -> Tool:
-    """Of OpenAI's form, as `openai_tools` makes it."""
-    if isinstance(tool, Tool):
-        return tool
-    function = tool.get("function") if isinstance(tool, Mapping) else None
-    if not isinstance(function, Mapping) or not function.get("name"):
-        kind = tool.get("type") if isinstance(tool, Mapping) else type(tool).__name__
-        raise OptionError(f"a tool of type {kind!r} runs elsewhere", remedy="Give functions of your own")
-    parameters = function.get("parameters") or {"type": "object", "properties": {}}
-    return Tool(str(function["name"]), str(function.get("description") or ""), parameters)
-
-
-def to_choice(choice: Any) -> str:
-    """`auto`, `any`, `none` or a name, for the forms of LangChain, OpenAI and Anthropic."""
-    if isinstance(choice, Mapping):
-        function = choice.get("function", choice)
-        named = function.get("name") if isinstance(function, Mapping) else None
-        choice = named or choice.get("type")
-    if choice is None or choice is False:
-        return "auto"
-    return "any" if choice in (True, "any", "required") else str(choice)
-
-
-def to_grammar(response_format: Any) -> Grammar | None:
-    """Of OpenAI's `response_format`."""
-    kind = response_format.get("type") if isinstance(response_format, Mapping) else response_format
-    if kind in (None, "text"):
-        return None
-    if kind == "json_object":
-        return JsonObject()
-    described = response_format.get("json_schema") if kind == "json_schema" else None
-    schema = described.get("schema") if isinstance(described, Mapping) else None
-    if not isinstance(schema, Mapping):
-        raise OptionError(
-            f"no such response_format: {str(response_format)[:200]}",
-            remedy='Use {"type": "json_schema", "json_schema": {"name": ..., "schema": ...}}',
-        )
-    return JsonSchema(schema)
-
-
 def response_format(schema: Any, strict: bool | None) -> dict[str, Any]:
     """OpenAI's, for a pydantic class, a TypedDict or a JSON schema."""
-    described = convert_to_json_schema(schema)
-    ready(described, "the schema of the answer")
-    named: dict[str, Any] = {"name": str(described.get("title", "answer")), "schema": described}
-    return {"type": "json_schema", "json_schema": named | ({} if strict is None else {"strict": strict})}
+    json_schema = convert_to_json_schema(schema)
+    ready(json_schema, "the schema of the answer")
+    return dump_response_format(JsonSchema(json_schema), strict)
 
 
 def json_parser(schema: Any) -> BaseOutputParser[Any]:
@@ -133,36 +92,36 @@ def parsed(
 
     An answer that was cut off is an OutputParserException that says so; for a call, LangChain has None.
     """
-    whole: Runnable[Any, Any] = RunnableGenerator(_whole, _awhole)
+    whole: Runnable[Any, Any] = RunnableGenerator(_pass_whole, _apass_whole)
     if not include_raw:
         return model | whole | parser
-    tried = RunnablePassthrough.assign(
+    success = RunnablePassthrough.assign(
         parsed=itemgetter("raw") | whole | parser, parsing_error=lambda _: None
     )
-    failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=model) | tried.with_fallbacks([failed], exception_key="parsing_error")
+    failure = RunnablePassthrough.assign(parsed=lambda _: None)
+    return RunnableMap(raw=model) | success.with_fallbacks([failure], exception_key="parsing_error")
 
 
-def _whole(messages: Iterator[AIMessage]) -> Iterator[AIMessage]:
-    seen: list[AIMessage] = []
+def _pass_whole(messages: Iterator[AIMessage]) -> Iterator[AIMessage]:
+    received: list[AIMessage] = []
     for message in messages:
-        seen.append(message)
+        received.append(message)
         yield message
-    _check(seen)
+    _check_whole(received)
 
 
-async def _awhole(messages: AsyncIterator[AIMessage]) -> AsyncIterator[AIMessage]:
-    seen: list[AIMessage] = []
+async def _apass_whole(messages: AsyncIterator[AIMessage]) -> AsyncIterator[AIMessage]:
+    received: list[AIMessage] = []
     async for message in messages:
-        seen.append(message)
+        received.append(message)
         yield message
-    _check(seen)
+    _check_whole(received)
 
 
-def _check(seen: Sequence[AIMessage]) -> None:
-    """`seen` is one message, or the chunks of one."""
-    chunks = [message for message in seen if isinstance(message, AIMessageChunk)]
-    [answer] = [add_ai_message_chunks(*chunks)] if chunks else seen
+def _check_whole(received: Sequence[AIMessage]) -> None:
+    """`received` is one message, or the chunks of one."""
+    chunks = [message for message in received if isinstance(message, AIMessageChunk)]
+    [answer] = [add_ai_message_chunks(*chunks)] if chunks else received
     if answer.tool_calls:
         return
     try:

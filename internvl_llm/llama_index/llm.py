@@ -31,33 +31,30 @@ except ImportError as error:
         "LlamaIndex is not installed", remedy="Run pip install 'internvl-documents[llama-index]'"
     ) from error
 
+from internvl_llm.chat_options import ChatFields, to_request
 from internvl_llm.engine import Engine, EngineSpec
-from internvl_llm.engines.known import Known, of_engine, of_model
-from internvl_llm.engines.open import open_engine
+from internvl_llm.engines.open import to_spec
+from internvl_llm.engines.profile import ModelProfile, model_profile
 from internvl_llm.engines.streams import aevents, events
-from internvl_llm.llama_index.messages import calls, choice_of, openai_tool, to_messages, to_tool
+from internvl_llm.llama_index.messages import to_messages, to_tool, tool_calls
 from internvl_llm.llama_index.responses import Answer, to_completion
 from internvl_llm.llama_index.structured import StructuredPrediction
-from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
-from internvl_llm.request import Request, Sampling
+from internvl_llm.openai_forms import dump_tool, parse_tool_choice
+from internvl_llm.request import Request
 
 __all__ = ["InternVL"]
 
 T = TypeVar("T")
 
-_SAMPLING = tuple(one.name for one in dataclasses.fields(Sampling))
-_REQUEST = ("min_tiles", "max_tiles", "page", "media", "n", "critic")
-_CALL = ("system", "tools", "tool_choice", "parallel_tool_calls", "grammar")
 
-
-class InternVL(StructuredPrediction):
+class InternVL(ChatFields, StructuredPrediction):
     """A local InternVL checkpoint. Weights are loaded by the first call, once a process for all who ask for
     the same engine; callers, sync and async, are batched together.
 
-    Every field but the engine's can be given to a call as well: `llm.chat(messages, max_tokens=64)`; and
-    `system`, `grammar`, `tools`, `tool_choice` and `parallel_tool_calls` as in `Request`. The
-    `<ref>` of a message with `additional_kwargs={"grounding": True}` asks for boxes, which
-    `internvl_llm.image_boxes` reads from the answer.
+    Every field but the engine's can be given to a call as well: `llm.chat(messages, max_tokens=64)`; and so
+    can `grammar`, `tools` and `tool_choice` as in `Request`, and OpenAI's `response_format`. The `<ref>` of
+    a message with `additional_kwargs={"grounding": True}` asks for boxes, which `internvl_llm.image_boxes`
+    reads from the answer.
 
     Example:
         ```python
@@ -65,114 +62,108 @@ class InternVL(StructuredPrediction):
         from internvl_llm.llama_index import InternVL
 
         llm = InternVL("OpenGVLab/InternVL3-8B")
-        asked = [ImageBlock(path="invoice.png"), TextBlock(text="What is the total?")]
-        print(llm.chat([ChatMessage(role="user", blocks=asked)]).message.content)
+        blocks = [ImageBlock(path="invoice.png"), TextBlock(text="What is the total?")]
+        print(llm.chat([ChatMessage(role="user", blocks=blocks)]).message.content)
         ```
 
     Raises:
         OptionError: If the options make no sense.
     """
 
-    model: str = Field(description="A family member in any spelling, a hub id, or a local folder.")
-    engine: Any = Field(default="transformers", description="The name of an engine, or one that is open.")
-    base_url: str | None = Field(default=None, description="Of a server engine.")
+    engine: Any = Field(
+        default=None,
+        description="The name of an engine, an EngineSpec or fields of one, or an engine that is open.",
+    )
     engine_options: dict[str, Any] = Field(default_factory=dict, description="Other fields of EngineSpec.")
     context_window: int | None = Field(default=None, description="Tokens; None is what the model takes.")
-    max_tokens: int = Field(default=1024, description="Of an answer.")
-    temperature: float = Field(default=0.0, description="0 is greedy.")
-    top_p: float = 1.0
-    top_k: int = Field(default=0, description="0 is all.")
-    repetition_penalty: float = 1.0
-    seed: int | None = None
-    stop: list[str] = Field(default_factory=list)
-    logprobs: int | None = Field(default=None, description="Alternatives to tell a token; None tells none.")
-    min_tiles: int = Field(default=1, description="Of an image, 448 px each.")
-    max_tiles: int = 12
-    page: bool = Field(default=False, description="Cut images into tiles as pages.")
-    n: int = Field(default=1, description="Answers to sample, of which `critic` chooses one.")
-    critic: Any = Field(default=None, exclude=True)
-    media: Any = Field(default=None, exclude=True, description="MediaOptions: limits, hosts, frames.")
 
-    _known: Known | None = PrivateAttr(default=None)
+    _profile: ModelProfile | None = PrivateAttr(default=None)
 
     def __init__(self, model: str | Path | None = None, **fields: Any) -> None:
-        given = fields.get("engine")
-        if model is None and isinstance(given, Engine):
-            model = given.capabilities.model
-        if model is None:
-            raise OptionError("no model is named", remedy="Give a family member, a hub id or a local folder")
-        unknown = sorted(set(fields) - set(type(self).model_fields))
-        if unknown:
-            raise OptionError(
-                f"no such option: {', '.join(unknown)}", remedy="Options of the engine go into engine_options"
-            )
-        if isinstance(fields.get("stop"), str):
-            fields["stop"] = [fields["stop"]]
-        super().__init__(**{"model": str(model), **fields})
-        self._request(_asked("-"), {})  # raises for what Sampling and Request refuse
-        opened = isinstance(self.engine, Engine)
-        self._known = of_engine(self.engine.capabilities) if opened else of_model(self.model)
+        super().__init__(**{**fields, "model": model})
+        self._profile = model_profile(self._choice())
+
+    @classmethod
+    def _choose(cls, fields: Mapping[str, Any]) -> Engine | EngineSpec:
+        choice = super()._choose(fields)
+        options = fields.get("engine_options")
+        if not options:
+            return choice
+        if not isinstance(choice, EngineSpec):
+            raise OptionError("an open engine has its options", remedy="Leave engine_options out")
+        return to_spec(dataclasses.asdict(choice) | options, choice.model)
 
     @classmethod
     def class_name(cls) -> str:
         return "InternVL"
 
     @field_serializer("engine")
-    def _engine_name(self, engine: Any) -> str:
+    def _engine_json(self, engine: Any) -> str | dict[str, Any]:
         """An open engine is not written down: what is read back opens `model` itself."""
-        return engine if isinstance(engine, str) else "transformers"
+        if isinstance(engine, EngineSpec):
+            changed = {
+                field.name: getattr(engine, field.name)
+                for field in dataclasses.fields(engine)
+                if getattr(engine, field.name) != field.default
+            }
+            return changed | ({"device_map": dict(engine.device_map)} if engine.device_map else {})
+        if isinstance(engine, Mapping):
+            return dict(engine)
+        return engine if isinstance(engine, str) else "server" if self.base_url else "transformers"
 
     @property
     def metadata(self) -> LLMMetadata:
-        known = self._known = self._known or of_engine(self._opened().capabilities)
+        profile = self._profile = self._profile or model_profile(self._engine())
+        assert profile is not None, "an engine that is open knows its model"
         return LLMMetadata(
-            context_window=min(self.context_window or known.context, known.context),
+            context_window=min(self.context_window or profile.context_tokens, profile.context_tokens),
             num_output=self.max_tokens,
             is_chat_model=True,
-            is_function_calling_model=known.tools,
+            is_function_calling_model=profile.tool_calls,
             model_name=self.model,
         )
 
     def count_tokens(self, messages: Sequence[ChatMessage], **kwargs: Any) -> int:
         """Of the prompt, images included: exact, without running the model."""
-        return self._opened().count_tokens(self._request(messages, kwargs)).prompt_tokens
+        request, engine = self._prepare(messages, kwargs)
+        return engine.count_tokens(request).prompt_tokens
 
     async def acount_tokens(self, messages: Sequence[ChatMessage], **kwargs: Any) -> int:
         return await asyncio.to_thread(self.count_tokens, messages, **kwargs)
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return self._last(messages, kwargs)
+        return self._answer(messages, kwargs)
 
     @llm_chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return await self._alast(messages, kwargs)
+        return await self._aanswer(messages, kwargs)
 
     @llm_chat_callback()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        return self._stream(messages, kwargs, _same)
+        return self._stream(messages, kwargs, _unchanged)
 
     @llm_chat_callback()
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
-        return await self._astream(messages, kwargs, _same)
+        return await self._astream(messages, kwargs, _unchanged)
 
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        return to_completion(self._last(_asked(prompt), kwargs))
+        return to_completion(self._answer(_user(prompt), kwargs))
 
     @llm_completion_callback()
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        return to_completion(await self._alast(_asked(prompt), kwargs))
+        return to_completion(await self._aanswer(_user(prompt), kwargs))
 
     @llm_completion_callback()
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        return self._stream(_asked(prompt), kwargs, to_completion)
+        return self._stream(_user(prompt), kwargs, to_completion)
 
     @llm_completion_callback()
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
-        return await self._astream(_asked(prompt), kwargs, to_completion)
+        return await self._astream(_user(prompt), kwargs, to_completion)
 
     def _prepare_chat_with_tools(
         self,
@@ -185,13 +176,12 @@ class InternVL(StructuredPrediction):
         tool_choice: str | Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        asked = (
-            ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
-        )
+        last = _user(user_msg) if isinstance(user_msg, str) else [] if user_msg is None else [user_msg]
+        choice = parse_tool_choice(tool_choice)
         return {
-            "messages": [*(chat_history or ()), *((asked,) if asked is not None else ())],
-            "tools": [openai_tool(tool) for tool in tools],
-            "tool_choice": choice_of(tool_choice, required=tool_required),
+            "messages": [*(chat_history or ()), *last],
+            "tools": [dump_tool(to_tool(tool)) for tool in tools],  # plain data, for handlers of events
+            "tool_choice": "any" if tool_required and choice == "auto" else choice,
             "parallel_tool_calls": allow_parallel_tool_calls,
             **kwargs,
         }
@@ -205,92 +195,70 @@ class InternVL(StructuredPrediction):
                 f"the call of {call['name']} ended in the middle of its arguments",
                 remedy="Raise max_tokens, or leave stop strings out",
             )
-        found = calls(response.message)
-        if not found and error_on_no_tool_call:
+        calls = tool_calls(response.message)
+        if not calls and error_on_no_tool_call:
             raise MessageError(
                 "the answer calls no tool", remedy="Ask with tool_required=True, or name one as tool_choice"
             )
         return [
             ToolSelection(tool_id=call.id, tool_name=call.name, tool_kwargs=dict(call.arguments))
-            for call in found
+            for call in calls
         ]
 
-    def _last(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
-        request, engine = self._prepared(messages, kwargs)
+    def _answer(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        request, engine = self._prepare(messages, kwargs)
         answer = Answer(engine.capabilities.model)
-        with closing(events(engine, request)) as told:
-            for event in told:
+        with closing(events(engine, request)) as stream:
+            for event in stream:
                 answer.take(event)
         return answer.response()
 
-    async def _alast(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
-        request, engine = await asyncio.to_thread(self._prepared, messages, kwargs)
+    async def _aanswer(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        request, engine = await asyncio.to_thread(self._prepare, messages, kwargs)
         answer = Answer(engine.capabilities.model)
-        async with aclosing(aevents(engine, request)) as told:
-            async for event in told:
+        async with aclosing(aevents(engine, request)) as stream:
+            async for event in stream:
                 answer.take(event)
         return answer.response()
 
     def _stream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], form: Callable[[ChatResponse], T]
     ) -> Generator[T, None, None]:
-        """What cannot be asked is said now, not when the stream is read."""
-        request, engine = self._prepared(messages, kwargs)
+        """What cannot be asked is refused now, not when the stream is read."""
+        request, engine = self._prepare(messages, kwargs)
 
-        def told() -> Generator[T, None, None]:
+        def responses() -> Generator[T, None, None]:
             answer = Answer(engine.capabilities.model)
             with closing(events(engine, request)) as stream:
                 for event in stream:
                     yield form(answer.take(event).response(event))
 
-        return told()
+        return responses()
 
     async def _astream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], form: Callable[[ChatResponse], T]
     ) -> AsyncGenerator[T, None]:
-        request, engine = await asyncio.to_thread(self._prepared, messages, kwargs)
+        request, engine = await asyncio.to_thread(self._prepare, messages, kwargs)
 
-        async def told() -> AsyncGenerator[T, None]:
+        async def responses() -> AsyncGenerator[T, None]:
             answer = Answer(engine.capabilities.model)
             async with aclosing(aevents(engine, request)) as stream:
                 async for event in stream:
                     yield form(answer.take(event).response(event))
 
-        return told()
+        return responses()
 
-    def _prepared(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> tuple[Request, Engine]:
-        return self._request(messages, kwargs), self._opened()
-
-    def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Request:
-        unknown = sorted(set(kwargs) - {*_SAMPLING, *_REQUEST, *_CALL})
-        if unknown:
-            raise OptionError(
-                f"a call knows no {', '.join(unknown)}",
-                remedy=f"Give {', '.join((*_SAMPLING, *_REQUEST, *_CALL))}",
-            )
-        sampling = {name: kwargs.get(name, getattr(self, name)) for name in _SAMPLING}
-        options = {name: kwargs.get(name, getattr(self, name)) for name in _REQUEST}
-        return Request(
-            to_messages(messages),
-            Sampling(**sampling | {"stop": sampling["stop"] or ()}),
-            system=kwargs.get("system", self.system_prompt or DEFAULT_SYSTEM),
-            tools=[to_tool(tool) for tool in kwargs.get("tools") or ()],
-            tool_choice=choice_of(kwargs.get("tool_choice")),
-            parallel_tool_calls=kwargs.get("parallel_tool_calls", True),
-            grammar=kwargs.get("grammar"),
-            **options,
-        )
-
-    def _opened(self) -> Engine:
-        if isinstance(self.engine, Engine):
-            return self.engine
-        spec = EngineSpec(self.model, self.engine, self.base_url)
-        return open_engine(spec, **self.engine_options)
+    def _prepare(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> tuple[Request, Engine]:
+        """The request, and the engine that answers it. Loads weights where need be."""
+        call = {**kwargs, "tools": [to_tool(tool) for tool in kwargs.get("tools") or ()]}
+        if self.system_prompt:
+            call.setdefault("system", self.system_prompt)
+        return to_request(to_messages(messages), self, call), self._engine()
 
 
-def _asked(prompt: str) -> list[ChatMessage]:
+def _user(prompt: str) -> list[ChatMessage]:
     return [ChatMessage(role=MessageRole.USER, content=prompt)]
 
 
-def _same(response: ChatResponse) -> ChatResponse:
+def _unchanged(response: ChatResponse) -> ChatResponse:
     return response

@@ -1,4 +1,4 @@
-"""Objects of a pydantic class for LlamaIndex: the engine's grammar lets nothing else be said."""
+"""Objects of a pydantic class for LlamaIndex: the engine's grammar allows nothing else."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from llama_index_instrumentation import get_dispatcher
 
 from internvl_llm.errors import EngineError
 from internvl_llm.grammar import JsonSchema
-from internvl_llm.llama_index.messages import with_schema
-from internvl_llm.llama_index.responses import partial
+from internvl_llm.llama_index.responses import partial_json
 
 _dispatcher = get_dispatcher(__name__)
 _OF_PROGRAMS = ("tool_required", "tool_choice", "allow_parallel_tool_calls")
@@ -44,11 +43,11 @@ class StructuredPrediction(FunctionCallingLLM):
         **prompt_args: Any,
     ) -> BaseModel:
         if not self._by_grammar():
-            found: BaseModel = super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
-            return found
-        _started(output_cls, prompt, prompt_args)
-        messages, kwargs = self._asked_for(output_cls, prompt, llm_kwargs, prompt_args)
-        return _ended(output_cls, self.chat(messages, **kwargs))
+            value: BaseModel = super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            return value
+        _emit_start(output_cls, prompt, prompt_args)
+        messages, kwargs = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
+        return _parse(output_cls, self.chat(messages, **kwargs))
 
     async def astructured_predict(
         self,
@@ -58,13 +57,13 @@ class StructuredPrediction(FunctionCallingLLM):
         **prompt_args: Any,
     ) -> BaseModel:
         if not self._by_grammar():
-            found: BaseModel = await super().astructured_predict(
+            value: BaseModel = await super().astructured_predict(
                 output_cls, prompt, llm_kwargs, **prompt_args
             )
-            return found
-        _started(output_cls, prompt, prompt_args)
-        messages, kwargs = self._asked_for(output_cls, prompt, llm_kwargs, prompt_args)
-        return _ended(output_cls, await self.achat(messages, **kwargs))
+            return value
+        _emit_start(output_cls, prompt, prompt_args)
+        messages, kwargs = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
+        return _parse(output_cls, await self.achat(messages, **kwargs))
 
     def stream_structured_predict(
         self,
@@ -77,13 +76,13 @@ class StructuredPrediction(FunctionCallingLLM):
         if not self._by_grammar():
             yield from super().stream_structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
             return
-        _started(output_cls, prompt, prompt_args)
-        messages, kwargs = self._asked_for(output_cls, prompt, llm_kwargs, prompt_args)
-        growing = _Growing(output_cls)
+        _emit_start(output_cls, prompt, prompt_args)
+        messages, kwargs = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
+        objects = _PartialObjects(output_cls)
         with closing(self.stream_chat(messages, **kwargs)) as stream:
             for response in stream:
-                yield from growing.seen(response)
-        yield _ended(output_cls, response)
+                yield from objects.update(response)
+        yield _parse(output_cls, response)
 
     async def astream_structured_predict(
         self,
@@ -93,70 +92,69 @@ class StructuredPrediction(FunctionCallingLLM):
         **prompt_args: Any,
     ) -> AsyncGenerator[BaseModel, None]:
         if not self._by_grammar():
-            found: AsyncGenerator[BaseModel, None] = await super().astream_structured_predict(
+            values: AsyncGenerator[BaseModel, None] = await super().astream_structured_predict(
                 output_cls, prompt, llm_kwargs, **prompt_args
             )
-            return found
-        _started(output_cls, prompt, prompt_args)
-        messages, kwargs = self._asked_for(output_cls, prompt, llm_kwargs, prompt_args)
+            return values
+        _emit_start(output_cls, prompt, prompt_args)
+        messages, kwargs = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
         responses = await self.astream_chat(messages, **kwargs)
 
-        async def told() -> AsyncGenerator[BaseModel, None]:
-            growing = _Growing(output_cls)
+        async def objects_so_far() -> AsyncGenerator[BaseModel, None]:
+            objects = _PartialObjects(output_cls)
             async with aclosing(responses) as stream:
                 async for response in stream:
-                    for grown in growing.seen(response):
-                        yield grown
-            yield _ended(output_cls, response)
+                    for value in objects.update(response):
+                        yield value
+            yield _parse(output_cls, response)
 
-        return told()
+        return objects_so_far()
 
     def _by_grammar(self) -> bool:
         return self.pydantic_program_mode == PydanticProgramMode.DEFAULT
 
-    def _asked_for(
+    def _structured_call(
         self,
         output_cls: type[BaseModel],
         prompt: BasePromptTemplate,
         llm_kwargs: Mapping[str, Any] | None,
         prompt_args: Mapping[str, Any],
     ) -> tuple[list[ChatMessage], dict[str, Any]]:
-        schema = output_cls.model_json_schema()
         messages = self._extend_messages(prompt.format_messages(llm=self, **prompt_args))
-        kept = {name: value for name, value in (llm_kwargs or {}).items() if name not in _OF_PROGRAMS}
-        return with_schema(messages, schema), kept | {"grammar": JsonSchema(schema)}
+        call = {name: value for name, value in (llm_kwargs or {}).items() if name not in _OF_PROGRAMS}
+        return messages, call | {"grammar": JsonSchema(output_cls.model_json_schema())}
 
 
-class _Growing:
-    """The object that a stream has told so far, whenever it is another one."""
+class _PartialObjects:
+    """The object that a stream holds so far, whenever it has changed."""
 
     def __init__(self, output_cls: type[BaseModel]) -> None:
-        self._whole, self._part = output_cls, create_flexible_model(output_cls)
+        self._whole, self._partial = output_cls, create_flexible_model(output_cls)
         self._last: dict[str, Any] = {}
 
-    def seen(self, response: ChatResponse) -> Generator[BaseModel, None, None]:
-        value = partial(response.message.content or "")
-        if value == self._last or response.raw is not None:
+    def update(self, response: ChatResponse) -> Generator[BaseModel, None, None]:
+        fields = partial_json(response.message.content or "")
+        if fields == self._last or response.raw is not None:
             return
-        self._last = value
+        self._last = fields
         try:
-            grown: BaseModel = self._whole.model_validate(value)
+            value: BaseModel = self._whole.model_validate(fields)
         except ValidationError:
-            grown = self._part.model_validate(value)
-        _dispatcher.event(LLMStructuredPredictInProgressEvent(output=grown))
-        yield grown
+            value = self._partial.model_validate(fields)
+        _dispatcher.event(LLMStructuredPredictInProgressEvent(output=value))
+        yield value
 
 
-def _started(output_cls: type[BaseModel], prompt: Any, prompt_args: dict[str, Any]) -> None:
+def _emit_start(output_cls: type[BaseModel], prompt: Any, prompt_args: dict[str, Any]) -> None:
     _dispatcher.event(
         LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
     )
 
 
-def _ended(output_cls: type[BaseModel], response: ChatResponse) -> BaseModel:
+def _parse(output_cls: type[BaseModel], response: ChatResponse) -> BaseModel:
     text = response.message.content or ""
     try:
-        found = output_cls.model_validate_json(text)
+        value = output_cls.model_validate_json(text)
     except ValidationError as error:
         if response.additional_kwargs["finish_reason"] == "stop" and _is_json(text):
             raise  # the class asks for more than its schema says
@@ -164,8 +162,8 @@ def _ended(output_cls: type[BaseModel], response: ChatResponse) -> BaseModel:
             f"the answer was cut off before the {output_cls.__name__} was whole",
             remedy="Raise max_tokens, or leave stop strings out",
         ) from error
-    _dispatcher.event(LLMStructuredPredictEndEvent(output=found))
-    return found
+    _dispatcher.event(LLMStructuredPredictEndEvent(output=value))
+    return value
 
 
 def _is_json(text: str) -> bool:

@@ -31,74 +31,76 @@ from internvl_llm.messages import Part, Text, Video
 from internvl_llm.request import Request, Sampling
 
 _YES, _NO = "Yes", "No"
-_LABEL = 200
+_LABEL_LENGTH = 200
 """Characters of what is to be located that stand in a `<ref>`."""
 _BOX_TOKENS = 64
 """Of `<ref></ref><box>[[1000, 1000, 1000, 1000]]</box>`, were each character one."""
 
-_UNSAID = re.compile(r"[<>\x00-\x1f\x7f\ud800-\udfff]")
-"""In no label: tags, control characters, lone surrogates."""
+_NOT_IN_LABELS = re.compile(r"[<>\x00-\x1f\x7f\ud800-\udfff]")
+"""Tags, control characters, lone surrogates."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Query:
+    """A question, and what the engine is asked about it."""
+
     name: str
     question: Question
     requests: tuple[Request, ...]
     """One for each answer that is allowed, in order; one for a Box."""
 
 
-def ask(name: str, question: Question, shown: Request) -> Asked:
-    """`shown` ends with the question's `wording`. Raises MessageError, OptionError, GrammarError."""
+def to_query(name: str, question: Question, request: Request) -> Query:
+    """`request` ends with the question's `wording`. Raises MessageError, OptionError, GrammarError."""
     if isinstance(question, Box):
-        _check_one_image(name, shown.messages[-1].parts)
-    return Asked(name, question, tuple(_requests(question, shown)))
+        _check_one_image(name, request.messages[-1].parts)
+    return Query(name, question, tuple(_requests(question, request)))
 
 
 def wording(question: Question) -> Iterator[Piece]:
     if isinstance(question, Box):
-        label, told = _label(question)
-        yield from told
+        label, preface = _label(question)
+        yield from preface
         yield Text(grounding.QUESTION.format(label), grounding=True)
         return
     yield from pieces(question.instructions)
     if isinstance(question, Noul):
         criteria = question.criteria
-        means = [(_YES, criteria.true), (_NO, criteria.false)] if criteria else []
-        yield from _listed(means if any(told is not None for _, told in means) else [])
+        meanings = [(_YES, criteria.true), (_NO, criteria.false)] if criteria else []
+        yield from _listed(meanings if any(meaning is not None for _, meaning in meanings) else [])
         yield f"\nAnswer {_YES} or {_NO}."
     elif isinstance(question, Choice):
         yield from _listed(question.criteria.items())
         yield "\nAnswer with one of these labels, word for word."
     else:
-        yield from _listed((str(level), told) for level, told in enumerate(question.criteria))
+        yield from _listed((str(level), meaning) for level, meaning in enumerate(question.criteria))
         yield "\nAnswer with the number of one of these levels."
 
 
 def _listed(criteria: Iterable[tuple[str, Any]]) -> Iterator[Piece]:
-    for name, told in criteria:
+    for name, meaning in criteria:
         yield f"\n- {name}"
-        if told is not None:
+        if meaning is not None:
             yield ": "
-            yield from pieces(told)
+            yield from pieces(meaning)
 
 
 def _label(question: Box) -> tuple[str, list[Piece]]:
-    """What stands in the `<ref>`, and what is told before it where that is not all."""
-    told = list(pieces(question.instructions))
-    said = "".join(piece if isinstance(piece, str) else getattr(piece, "text", "") for piece in told)
-    label = " ".join(_UNSAID.sub(" ", said).split())
+    """What stands in the `<ref>`, and what comes before it where that is not all."""
+    instructions = list(pieces(question.instructions))
+    text = "".join(piece if isinstance(piece, str) else getattr(piece, "text", "") for piece in instructions)
+    label = " ".join(_NOT_IN_LABELS.sub(" ", text).split())
     if not label:
         raise OptionError("a Box says nothing of what to locate", remedy="Give it instructions")
-    whole = len(label) <= _LABEL and all(isinstance(piece, str) for piece in told)
-    return label[:_LABEL].strip(), [] if whole else [*told, "\n"]
+    whole = len(label) <= _LABEL_LENGTH and all(isinstance(piece, str) for piece in instructions)
+    return label[:_LABEL_LENGTH].strip(), [] if whole else [*instructions, "\n"]
 
 
 def _check_one_image(name: str, parts: Iterable[Part]) -> None:
-    shown = [part for part in parts if not isinstance(part, Text)]
-    if len(shown) != 1 or isinstance(shown[0], Video):
+    media = [part for part in parts if not isinstance(part, Text)]
+    if len(media) != 1 or isinstance(media[0], Video):
         raise MessageError(
-            f"the Box {name!r} needs one image, and {len(shown)} images, pages and videos are shown",
+            f"the Box {name!r} needs one image, and {len(media)} images, pages and videos are shown",
             remedy="Show one image, or one page of a document, and ask of the others by themselves",
         )
 
@@ -113,70 +115,70 @@ def _options(question: Noul | Choice | Score) -> list[str]:
     return list(question.criteria)
 
 
-def _requests(question: Question, asked: Request) -> Iterator[Request]:
+def _requests(question: Question, request: Request) -> Iterator[Request]:
     """A text has no more tokens than bytes; the end of the turn is one more."""
     if isinstance(question, Box):
         label, _ = _label(question)
-        room = Sampling(max_tokens=len(label.encode()) + _BOX_TOKENS, logprobs=0)
-        yield replace(asked, sampling=room, grammar=grounding.grammar(label))
+        sampling = Sampling(max_tokens=len(label.encode()) + _BOX_TOKENS, logprobs=0)
+        yield replace(request, sampling=sampling, grammar=grounding.grammar(label))
         return
     for option in _options(question):
-        room = Sampling(max_tokens=len(option.encode("utf-8", "surrogatepass")) + 1, logprobs=0)
-        yield replace(asked, sampling=room, grammar=Exactly(option))
+        sampling = Sampling(max_tokens=len(option.encode("utf-8", "surrogatepass")) + 1, logprobs=0)
+        yield replace(request, sampling=sampling, grammar=Exactly(option))
 
 
-def answer(asked: Asked, samples: Sequence[Sample]) -> Answer:
+def to_answer(query: Query, samples: Sequence[Sample]) -> Answer:
     for sample in samples:
         if sample.finish_reason != "stop":
             raise ContextError(
-                f"the answer to {asked.name!r} does not fit into the context",
+                f"the answer to {query.name!r} does not fit into the context",
                 remedy="Show fewer pages or tiles (max_tiles), or a shorter state",
             )
         if not sample.logprobs:
-            raise EngineError("the engine tells no log probabilities", remedy="Use engine='transformers'")
-    question = asked.question
+            raise EngineError("the engine gives no log probabilities", remedy="Use engine='transformers'")
+    question = query.question
     if isinstance(question, Box):
         return _box(samples[0])
-    chances = _softmax([math.fsum(token.logprob for token in sample.logprobs) for sample in samples])
-    sure = max(chances)
+    probabilities = _softmax([math.fsum(token.logprob for token in sample.logprobs) for sample in samples])
+    highest = max(probabilities)
     if isinstance(question, Noul):
-        return NoulAnswer(type="noul", noul=chances[0])
+        return NoulAnswer(type="noul", noul=probabilities[0])
     if isinstance(question, Score):
         return ScoreAnswer(
             type="score",
-            score=math.fsum(level * chance for level, chance in enumerate(chances)),
+            score=math.fsum(level * probability for level, probability in enumerate(probabilities)),
             legend=dict(enumerate(question.criteria)),
-            probabilities=dict(enumerate(chances)),
-            confidence=sure,
+            probabilities=dict(enumerate(probabilities)),
+            confidence=highest,
         )
     labels = list(question.criteria)
     return ChoiceAnswer(
         type="choice",
-        choice=labels[chances.index(sure)],
-        probabilities=dict(zip(labels, chances, strict=True)),
-        confidence=sure,
+        choice=labels[probabilities.index(highest)],
+        probabilities=dict(zip(labels, probabilities, strict=True)),
+        confidence=highest,
     )
 
 
-def _softmax(logs: Sequence[float]) -> list[float]:
-    most = max(logs)
-    weights = [math.exp(log - most) for log in logs]
-    whole = math.fsum(weights)
-    return [weight / whole for weight in weights]
+def _softmax(logprobs: Sequence[float]) -> list[float]:
+    highest = max(logprobs)
+    weights = [math.exp(logprob - highest) for logprob in logprobs]
+    total = math.fsum(weights)
+    return [weight / total for weight in weights]
 
 
 def _box(sample: Sample) -> BoxAnswer:
-    found = next(iter(grounding.boxes(sample.text)), None)
-    if found is None:
+    grounded = next(iter(grounding.boxes(sample.text)), None)
+    if grounded is None:
         raise EngineError(
             f"the engine did not follow the grammar of a box: {sample.text[:100]!r}",
             remedy="Use engine='transformers'",
         )
-    said, log = "", 0.0
+    text, logprob = "", 0.0
     for token in reversed(sample.logprobs):
-        if "<box>" in said:
+        if "<box>" in text:
             break
-        said = token.token + said
-        log += token.logprob if re.search("[0-9]", token.token) else 0.0
-    box = BoxCoordinates(top=found.top, bottom=found.bottom, left=found.left, right=found.right)
-    return BoxAnswer(type="box", box=box, confidence=math.exp(log / 4))
+        text = token.token + text
+        logprob += token.logprob if re.search("[0-9]", token.token) else 0.0
+    box = BoxCoordinates(top=grounded.top, bottom=grounded.bottom, left=grounded.left, right=grounded.right)
+    return BoxAnswer(type="box", box=box, confidence=math.exp(logprob / 4))

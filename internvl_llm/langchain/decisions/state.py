@@ -15,8 +15,8 @@ from internvl_llm.messages import Message, Part, Text, ToolCall, ToolResult
 Piece: TypeAlias = str | Part
 
 _MEDIA = ("image", "image_url", "video", "video_url", "file", "document", "audio", "input_audio")
-_HELD = ("base64", "data", "url", "source", "image_url", "video_url", "file", "file_id", "input_audio")
-_DEEPEST = 100
+_CONTENT = ("base64", "data", "url", "source", "image_url", "video_url", "file", "file_id", "input_audio")
+_MAX_DEPTH = 100
 """Levels of a state."""
 
 
@@ -26,44 +26,44 @@ def pieces(state: Any) -> Iterator[Piece]:
     if isinstance(state, str):
         yield state
         return
-    several = [state] if isinstance(state, BaseMessage) or _is_media(state) else state
-    if _is_sequence(several) and several:
-        if all(isinstance(one, HumanMessage) for one in several):
-            yield from _said(to_messages(several))
+    items = [state] if isinstance(state, BaseMessage) or _is_media(state) else state
+    if _is_sequence(items) and items:
+        if all(isinstance(item, HumanMessage) for item in items):
+            yield from _turn_pieces(to_messages(items))
             return
-        if any(map(_is_media, several)) and all(isinstance(one, str) or _is_block(one) for one in several):
-            yield from _said(to_messages([HumanMessage(list(several))]))
+        if any(map(_is_media, items)) and all(isinstance(item, str) or _is_block(item) for item in items):
+            yield from _turn_pieces(to_messages([HumanMessage(list(items))]))
             return
     yield from _json(state, 0)
 
 
-def _said(turns: Sequence[Message]) -> Iterator[Piece]:
-    for at, turn in enumerate(turns):
-        if at:
+def _turn_pieces(turns: Sequence[Message]) -> Iterator[Piece]:
+    for index, turn in enumerate(turns):
+        if index:
             yield "\n"
         for part in turn.parts:
             yield from [part] if not isinstance(part, ToolCall | ToolResult) else _part(part)
 
 
 def _json(value: Any, depth: int) -> Iterator[Piece]:
-    if depth > _DEEPEST:
-        raise MessageError(f"the state is nested deeper than {_DEEPEST} levels", remedy="Make it flatter")
+    if depth > _MAX_DEPTH:
+        raise MessageError(f"the state is nested deeper than {_MAX_DEPTH} levels", remedy="Make it flatter")
     if isinstance(value, BaseMessage):
         turns = to_messages([value])
         yield f'{{"role": {json.dumps(turns[0].role)}, "content": '
         yield from _list(_part(part) for turn in turns for part in turn.parts)
         yield "}"
     elif _is_media(value):
-        yield from _said(to_messages([HumanMessage([dict(value)])]))
+        yield from _turn_pieces(to_messages([HumanMessage([dict(value)])]))
     elif isinstance(value, Mapping):
-        for at, (key, held) in enumerate(value.items()):
+        for index, (key, item) in enumerate(value.items()):
             if not isinstance(key, str):
                 raise MessageError(f"a key of the state is {key!r}", remedy="Give strings as keys")
-            yield f"{', ' if at else '{'}{_text(key)}: "
-            yield from _json(held, depth + 1)
+            yield f"{', ' if index else '{'}{_text(key)}: "
+            yield from _json(item, depth + 1)
         yield "}" if value else "{}"
     elif _is_sequence(value):
-        yield from _list(_json(held, depth + 1) for held in value)
+        yield from _list(_json(item, depth + 1) for item in value)
     else:
         yield _text(value)
 
@@ -83,8 +83,8 @@ def _part(part: Part) -> Iterator[Piece]:
 
 def _list(items: Iterable[Iterator[Piece]]) -> Iterator[Piece]:
     yield "["
-    for at, item in enumerate(items):
-        if at:
+    for index, item in enumerate(items):
+        if index:
             yield ", "
         yield from item
     yield "]"
@@ -111,4 +111,6 @@ def _is_block(value: Any) -> bool:
 
 
 def _is_media(value: Any) -> bool:
-    return isinstance(value, Mapping) and value.get("type") in _MEDIA and any(name in value for name in _HELD)
+    return (
+        isinstance(value, Mapping) and value.get("type") in _MEDIA and any(name in value for name in _CONTENT)
+    )

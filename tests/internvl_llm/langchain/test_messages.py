@@ -20,7 +20,7 @@ from langchain_core.messages import (
 )
 
 from internvl_llm.errors import MessageError
-from internvl_llm.langchain.messages import to_messages, with_schema
+from internvl_llm.langchain.messages import to_messages
 from internvl_llm.messages import Document, Image, Message, Text, ToolCall, ToolResult, Video
 
 DATA = b"\x89PNG?"
@@ -186,15 +186,3 @@ def test_anthropic_results_are_turns() -> None:
         Message.tool(ToolResult("2", "", (Text("bad"),), is_error=True)),
         Message.user("Well?"),
     )
-
-
-def test_schemas_are_told_in_the_system_turn() -> None:
-    schema = {"type": "object"}
-    turns, system = with_schema((Message.user("h"),), "Be brief.", schema)
-    assert turns == (Message.user("h"),) and system is not None
-    assert system.startswith("Be brief.\n\n") and system.endswith('{"type": "object"}')
-    (first, _), system = with_schema((Message.system("s"), Message.user("h")), "Be brief.", schema)
-    assert system == "Be brief." and first.text.startswith("s\n\nAnswer with JSON")
-    assert with_schema((Message.user("h"),), None, schema)[
-        1
-    ] == "Answer with JSON that this JSON schema accepts:\n" + ('{"type": "object"}')

@@ -49,8 +49,8 @@ from internvl_llm.errors import (
 )
 from internvl_llm.events import Finish, TextDelta, TokenLogprob, ToolCallDelta, Usage
 from internvl_llm.llama_index import InternVL
-from internvl_llm.llama_index.messages import calls, choice_of, to_messages, to_tool
-from internvl_llm.llama_index.responses import Answer, partial
+from internvl_llm.llama_index.messages import to_messages, to_tool, tool_calls
+from internvl_llm.llama_index.responses import Answer, partial_json
 from internvl_llm.messages import Document, Image, Text, ToolCall, ToolResult, Video
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from tests.kit.checkpoints import built
@@ -182,7 +182,11 @@ async def test_bad_input(tiny: InternVL) -> None:
     wrong: list[tuple[type[Exception], str, Any]] = [
         (MessageError, "empty", lambda: llm.chat([])),
         (MessageError, "empty", lambda: llm.complete("")),
-        (OptionError, "knows no temprature.*temperature", lambda: llm.chat(HELLO, temprature=1)),
+        (
+            OptionError,
+            "no such option of a call: temprature.*temperature",
+            lambda: llm.chat(HELLO, temprature=1),
+        ),
         (OptionError, "temperature cannot be -1", lambda: llm.stream_chat(HELLO, temperature=-1)),
         (OptionError, "'rain' is none of the tools.*weather", lambda: tools_of(llm, tool_choice="rain")),
         (OptionError, "names no function", lambda: tools_of(llm, tool_choice={"type": "function"})),
@@ -242,12 +246,13 @@ def asked_by(llm: InternVL) -> Any:
 
 
 def test_tool_choices() -> None:
-    assert [choice_of(c) for c in (None, "auto", "any", "required", "none", "f")] == [
-        *("auto", "auto", "any", "any", "none", "f")
-    ]
-    assert choice_of({"type": "function", "function": {"name": "f"}}) == "f"
-    assert choice_of(None, required=True) == choice_of("auto", required=True) == "any"
-    assert choice_of("f", required=True) == "f"
+    def choice(**options: Any) -> Any:
+        return scripted()._prepare_chat_with_tools([TOOL], "Hi", **options)["tool_choice"]
+
+    assert choice(tool_required=True) == choice(tool_required=True, tool_choice="auto") == "any"
+    assert choice(tool_required=True, tool_choice="weather") == "weather"
+    assert choice(tool_choice={"type": "function", "function": {"name": "weather"}}) == "weather"
+    assert choice(tool_choice="required") == "any"
     long = FunctionTool.from_defaults(weather, name="odd name[int]", description="x" * 2000)
     assert (to_tool(long).name, len(to_tool(long).description)) == ("odd name[int]", 2000)
 
@@ -264,7 +269,7 @@ def test_responses() -> None:
     beside = last.message.additional_kwargs["tool_calls"]
     assert beside[1]["function"] == {"name": "weather", "arguments": '{"city": "Ulm"}'}
     foreign = ChatMessage(role="assistant", additional_kwargs={"tool_calls": beside})
-    assert calls(foreign) == calls(last.message)
+    assert tool_calls(foreign) == tool_calls(last.message)
     grown = [r.message.blocks[1].tool_kwargs for r in responses if len(r.message.blocks) == 2]
     assert grown[2:4] == [{"city": ""}, {"city": "Bern"}]
     assert [r.raw for r in responses[:-1]] == [None] * (len(responses) - 1)
@@ -276,7 +281,7 @@ def test_responses() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", '{"a', "[1", "nothing", '{"a": NaN', "{" * 5000])
 def test_partial_json_of_nothing(text: str) -> None:
-    assert partial(text) == {}
+    assert partial_json(text) == {}
 
 
 def test_a_call_that_was_cut_off_is_no_call() -> None:

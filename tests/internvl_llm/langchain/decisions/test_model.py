@@ -131,7 +131,7 @@ def test_probabilities_are_those_of_the_models_own_forward_pass(
 ) -> None:
     state: Any = [HumanMessage([{"type": "text", "text": URGENT}, block(png())])] if shown else URGENT
     model = decisions(engine, max_tiles=1)
-    _, asked = model._asked(state, QUESTIONS)
+    _, asked = model._prepare(state, QUESTIONS)
     answers = [["Yes", "No"], list(QUESTIONS["team"].criteria), ["0", "1", "2"]]
     own = [expected(engine, one.requests, said) for one, said in zip(asked, answers, strict=True)]
     response = model.invoke({"state": state, "questions": QUESTIONS})
@@ -191,7 +191,7 @@ def test_a_box_is_of_the_grounding_and_sure_of_its_numbers(engine: TransformersE
     found = response.boxes["total"]
     assert 0 <= found.box.left <= found.box.right <= 1
     assert 0 <= found.box.top <= found.box.bottom <= 1
-    _, (one, _) = model._asked(block(png()), asked)
+    _, (one, _) = model._prepare(block(png()), asked)
     (request,) = one.requests
     assert request.messages[0].parts[-1].grounding
     assert request.messages[0].text.endswith("this sentence describes: <ref>the total</ref>")
@@ -206,7 +206,7 @@ def test_a_box_is_of_the_grounding_and_sure_of_its_numbers(engine: TransformersE
 def test_what_to_locate_is_one_line_without_tags(tiny: TransformersEngine) -> None:
     long = "the <ref>cell</ref>\n at the end \0of " + "a very long row " * 30
     model = decisions(tiny, max_tiles=1)
-    _, (one, other) = model._asked(
+    _, (one, other) = model._prepare(
         block(png()), {"long": Box(instructions=long), "json": Box(instructions={"what": "the total"})}
     )
     *_, told, line, question = one.requests[0].messages[0].parts
@@ -256,7 +256,7 @@ def test_documents_and_media_in_questions(tiny: TransformersEngine) -> None:
     sample = {"seen": ["as in", block(png())]}
     asked = {"kind": Choice(instructions=["Which?"], criteria={"invoice": sample, "other": None})}
     model = decisions(tiny, max_tiles=1)
-    _, (one,) = model._asked({"scan": document}, asked)
+    _, (one,) = model._prepare({"scan": document}, asked)
     assert [request.page for request in one.requests] == [True, True]
     assert sum(isinstance(part, Image) for part in one.requests[0].messages[0].parts) == 3
     response = model.invoke({"state": {"scan": document}, "questions": asked})
@@ -316,7 +316,7 @@ def test_options(tiny: TransformersEngine, tmp_path: Path) -> None:
 
     model = InternVLDecisions(model=tmp_path, system=None, min_tiles=2, media=MediaOptions(max_images=1))
     assert (model.model, model._provider) == (str(tmp_path), "internvl")
-    assert model._told["media"].max_images == 1
+    assert model.media.max_images == 1
     assert "media" not in model.model_dump()
     for wrong, said in (
         ({"nothing": 1}, "no such option: nothing"),

@@ -1,0 +1,108 @@
+"""Which engine: every edge takes the same forms, and refuses the same mistakes at once, in the same words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from internvl_llm.engine import EngineSpec
+from internvl_llm.engines import open as engines
+from internvl_llm.engines.open import resolve
+from internvl_llm.errors import OptionError
+from tests.kit.edges import EDGES, Edge
+from tests.kit.scripted import ScriptedEngine, says
+
+INT8 = EngineSpec("8B", precision="int8")
+
+
+def scripted() -> Any:
+    return ScriptedEngine(lambda request: says("Hello"))
+
+
+FORMS: dict[str, tuple[dict[str, Any], EngineSpec]] = {
+    "a model": ({"model": "8B"}, EngineSpec("8B")),
+    "a path": ({"model": Path("8B")}, EngineSpec("8B")),
+    "a name": ({"model": "8B", "engine": "transformers"}, EngineSpec("8B")),
+    "fields": ({"engine": {"model": "8B", "precision": "int8"}}, INT8),
+    "fields and a model": ({"model": "8B", "engine": {"precision": "int8"}}, INT8),
+    "modules by hand": (
+        {"model": "8B", "engine": {"device_map": {"vision": 1}}},
+        EngineSpec("8B", device_map=(("vision", 1),)),
+    ),
+    "a spec": ({"engine": INT8}, INT8),
+    "a spec and a model": ({"model": "2B", "engine": INT8}, EngineSpec("2B", precision="int8")),
+    "a spec and a URL": (
+        {"engine": INT8, "base_url": "http://a/v1"},
+        EngineSpec("8B", precision="int8", base_url="http://a/v1"),
+    ),
+}
+
+MISTAKES: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "a name and no model": {"engine": "transformers"},
+    "fields and no model": {"engine": {"precision": "int8"}},
+    "an empty model": {"model": ""},
+    "a number": {"model": "8B", "engine": 7},
+    "a list": {"model": "8B", "engine": ["transformers"]},
+    "an unknown field": {"model": "8B", "engine": {"precison": "int8"}},
+    "an unknown engine": {"model": "8B", "engine": "gguf"},
+    "an unknown engine among fields": {"model": "8B", "engine": {"engine": "gguf"}},
+    "an unknown precision": {"model": "8B", "engine": {"precision": "int3"}},
+    "a URL without a server": {"model": "8B", "engine": {"engine": "gguf", "base_url": "http://a/v1"}},
+    "another model than is open": {"model": "8B", "engine": scripted()},
+    "a URL for what is open": {"base_url": "http://a/v1", "engine": scripted()},
+}
+
+
+@pytest.fixture(params=EDGES, ids=lambda edge: edge.name)
+def edge(request: pytest.FixtureRequest) -> Edge:
+    edge: Edge = request.param
+    pytest.importorskip(edge.needs)
+    return edge
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[EngineSpec]:
+    """Specs whose engines were opened; no weights are loaded."""
+    specs: list[EngineSpec] = []
+
+    def made(spec: EngineSpec) -> Any:
+        specs.append(spec)
+        engine = scripted()
+        engine.closed = False
+        return engine
+
+    monkeypatch.setattr(engines, "_open", {})
+    monkeypatch.setattr(engines, "_made", made)
+    return specs
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_edge_takes_every_form(edge: Edge, form: str, opened: list[EngineSpec]) -> None:
+    named, spec = FORMS[form]
+    made = edge.make(**named)
+    assert opened == []
+    edge.ask(made)
+    edge.ask(made)
+    assert opened == [spec]
+
+
+def test_every_edge_takes_an_engine_that_is_open(edge: Edge, opened: list[EngineSpec]) -> None:
+    for named in ({}, {"model": "scripted-1B"}):
+        engine = scripted()
+        edge.ask(edge.make(engine=engine, **named))
+        assert len(engine.requests) > 0
+    assert opened == []
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_every_edge_refuses_the_same_mistakes_with_the_same_words(edge: Edge, mistake: str) -> None:
+    named = MISTAKES[mistake]
+    with pytest.raises(OptionError) as expected:
+        resolve(named.get("engine"), named.get("model"), named.get("base_url"))
+    with pytest.raises(OptionError) as caught:
+        edge.make(**named)
+    assert str(caught.value) == str(expected.value)
+    assert caught.value.remedy
