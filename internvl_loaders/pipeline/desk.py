@@ -31,19 +31,19 @@ class Desk:
     def close(self) -> None:
         self._tasks.close()
 
-    def take(
+    def transcribe(
         self,
-        shown: Future[Reply],
-        again: Callable[[], Future[Reply]],
+        drawing: Future[Reply],
+        read_without: Callable[[], Future[Reply]],
         keep: Callable[[Reply], None] | None,
     ) -> Future[Reply]:
-        """The page once read, by the engine where `shown` brought a picture.
+        """The page once read, by the engine where `drawing` brought a picture.
 
-        `again` has a worker read the page without a model; `keep` sees the reply before anybody else.
+        `read_without` has a worker read the page without a model; `keep` sees the reply before anybody else.
         """
         final: Future[Reply] = Future()
 
-        def settle(done: Future[Reply]) -> None:
+        def finish(done: Future[Reply]) -> None:
             if done.cancelled() or done.exception() is not None:
                 final.set_exception(CancelledError() if done.cancelled() else done.exception())
                 return
@@ -52,20 +52,20 @@ class Desk:
                 keep(reply)
             final.set_result(reply)
 
-        def look(done: Future[Reply]) -> None:
+        def dispatch(done: Future[Reply]) -> None:
             if done.cancelled() or done.exception() is not None or "picture" not in done.result()[0]:
-                settle(done)
+                finish(done)
             else:
                 reply = done.result()
-                self._tasks.run(lambda: self._read(reply, again)).add_done_callback(settle)
+                self._tasks.run(lambda: self._read(reply, read_without)).add_done_callback(finish)
 
-        shown.add_done_callback(look)
+        drawing.add_done_callback(dispatch)
         return final
 
-    async def _read(self, reply: Reply, again: Callable[[], Future[Reply]]) -> Reply:
+    async def _read(self, reply: Reply, read_without: Callable[[], Future[Reply]]) -> Reply:
         head, payload = reply
         async with self._room:
-            page, image = self._opened(head, payload)
+            page, image = self._unpack(head, payload)
             started = time.perf_counter()
             try:
                 transcript = await self.transcriber.transcribe(image)
@@ -81,12 +81,12 @@ class Desk:
         timings["total"] = round(timings.get("total", 0.0) + spent, 4)
         page = page.model_copy(update={"timings": timings})
         if transcript.outcome != "none":
-            page = _written(page, transcript)
+            page = _transcribed(page, transcript)
         else:
-            page = await self._fallen_back(page, transcript, again)
+            page = await self._stand_in(page, transcript, read_without)
         return {"attempts": head.get("attempts", 1)}, page.model_dump_json().encode()
 
-    def _opened(self, head: dict[str, Any], payload: bytes) -> tuple[Page, Any]:
+    def _unpack(self, head: dict[str, Any], payload: bytes) -> tuple[Page, Any]:
         """A page and an image, or PageError: a document may have taken over the worker that sends them."""
         size = head.get("page")
         if not isinstance(size, int):
@@ -97,19 +97,19 @@ class Desk:
             raise PageError("what came back from drawing it is no page") from error
         return page, unpacked(head["picture"], payload[size:], self.max_pixels)
 
-    async def _fallen_back(
-        self, page: Page, transcript: Transcript, again: Callable[[], Future[Reply]]
+    async def _stand_in(
+        self, page: Page, transcript: Transcript, read_without: Callable[[], Future[Reply]]
     ) -> Page:
-        head, payload = await asyncio.wrap_future(again())
+        head, payload = await asyncio.wrap_future(read_without())
         reasons = list(transcript.reasons)
         failure = str(head["error"].get("message")) if "error" in head else ""
         if failure and not transcript.text.strip():
             raise PageError("; ".join([*reasons, f"rapidocr: {failure}"]))
         read = None if failure else Page.model_validate_json(payload)
-        seen = read is not None and any(block.text.strip() for block in read.blocks)
-        if read is None or (transcript.text.strip() and not seen):
-            told = f"rapidocr could not stand in ({failure or 'it sees nothing'})"
-            return _written(page, transcript, f"{told}; this is what the model began with")
+        has_text = read is not None and any(block.text.strip() for block in read.blocks)
+        if read is None or (transcript.text.strip() and not has_text):
+            reason = f"rapidocr could not stand in ({failure or 'it sees nothing'})"
+            return _transcribed(page, transcript, f"{reason}; this is what the model began with")
         timings = dict(page.timings)
         for stage, seconds in read.timings.items():
             timings[stage] = round(timings.get(stage, 0.0) + seconds, 4)
@@ -123,14 +123,13 @@ class Desk:
         )
 
 
-def _written(page: Page, transcript: Transcript, *more: str) -> Page:
-    found = tuple(blocks(transcript.text))
+def _transcribed(page: Page, transcript: Transcript, *more: str) -> Page:
     status = page.status if page.status == "fallback" else "retried" if transcript.attempts > 1 else "ok"
     if transcript.outcome != "whole":
         status = "fallback"  # something is missing, as of a file that is cut off
     return page.model_copy(
         update={
-            "blocks": found,
+            "blocks": tuple(blocks(transcript.text)),
             "status": status,
             "reason": _joined(page.reason, *transcript.reasons, *more),
             "attempts": transcript.attempts,

@@ -9,18 +9,19 @@ import os
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvl_llm.media.page_ranges import select_pages
-from internvl_llm.media.workers.frames import Reply, refused
+from internvl_llm.media.workers.frames import Reply
 from internvl_llm.media.workers.pool import Job, Resource, Session, cores, shared_pool
 from internvl_loaders.document import Page
-from internvl_loaders.errors import InternVLError, PageError, PageRangeError
+from internvl_loaders.errors import InternVLError, PageRangeError
 from internvl_loaders.options import ENGINE, ParseOptions, keywords
-from internvl_loaders.pipeline.cache import PageCache, page_key, shared_cache
+from internvl_loaders.pipeline.replies import Slot, malformed_is_failed, reply_of
+from internvl_loaders.pipeline.store import PageStore
 from internvl_loaders.sources import Source, is_single, resolve
 
 if TYPE_CHECKING:
@@ -88,17 +89,6 @@ class _Opening:
     future: Future[Reply]
 
 
-@dataclass(slots=True)
-class _Slot:
-    """A page on its way, in its place in the order."""
-
-    source: Source
-    number: int
-    total: int
-    sha256: str
-    future: Future[Reply]
-
-
 class _Run:
     """One iteration: sources are fetched, documents opened and pages read ahead, all bounded."""
 
@@ -115,13 +105,10 @@ class _Run:
         self.sources = resolve(source, options.limits, options.allow_hosts)
         self.fetching: Future[Source | None] | None = None
         self.opening: deque[_Opening] = deque()
-        self.reading: Iterator[_Slot] | None = None
-        self.window: deque[_Slot] = deque()
+        self.reading: Iterator[Slot] | None = None
+        self.window: deque[Slot] = deque()
         self.job_options = options.model_dump(mode="json", exclude={"allow_hosts", "cache_dir", *ENGINE})
-        self.page_settings = options.page_settings()
-        self.cache: PageCache | None = None
-        if options.cache_dir is not None:
-            self.cache = shared_cache(options.cache_dir, options.limits.max_cache_bytes)
+        self.store = PageStore(options, None if self.desk is None else self.desk.transcriber)
 
     def cancel(self) -> None:
         """End all work; callable from any thread, and again."""
@@ -141,10 +128,10 @@ class _Run:
         try:
             self.fetching = fetcher.submit(self._next_source)
             while not self.stop.done():
-                self._top_up(fetcher)
+                self._fill(fetcher)
                 if self.window and self.window[0].future.done():
                     slot = self.window.popleft()
-                    page = self._settle(slot)
+                    page = self._finish(slot)
                     if page is not None:
                         yield slot.source, page
                     continue
@@ -165,7 +152,7 @@ class _Run:
     def _next_source(self) -> Source | None:
         return next(self.sources, None)
 
-    def _top_up(self, fetcher: ThreadPoolExecutor) -> None:
+    def _fill(self, fetcher: ThreadPoolExecutor) -> None:
         """Start whatever can be started without waiting, up to the bounds."""
         while self.fetching is not None and self.fetching.done() and len(self.opening) < self.opening_ahead:
             source = self.fetching.result()
@@ -194,12 +181,12 @@ class _Run:
         document = Resource(OPENER, content or b"", settings, self.options.limits.max_memory)
         return _Opening(source, document, self._submit(document, {"op": "open"}, urgent=True))
 
-    def _slots(self, opening: _Opening) -> Iterator[_Slot]:
+    def _slots(self, opening: _Opening) -> Iterator[Slot]:
         """The pages of an opened document, each submitted when it is asked for."""
         source = opening.source
         try:
-            with _understood():
-                head, _ = _unwrap(opening.future)
+            with malformed_is_failed():
+                head, _ = reply_of(opening.future)
                 total, sha256 = int(head["pages"]), str(head["sha256"])
             numbers = select_pages(self.options.pages, total)
             first = next(numbers, None)
@@ -212,44 +199,24 @@ class _Run:
         except InternVLError as error:
             future: Future[Reply] = Future()
             future.set_exception(error)
-            yield _Slot(source, 0, 0, "", future)
+            yield Slot(source, 0, 0, "", future)
             return
         threads = self.threads_alone if self.alone and total == 1 else 1
         for number in itertools.chain([first], numbers):
             future = self._page(opening, sha256, number, total, threads)
-            yield _Slot(source, number, total, sha256, future)
+            yield Slot(source, number, total, sha256, future)
 
     def _page(self, opening: _Opening, sha256: str, number: int, total: int, threads: int) -> Future[Reply]:
+        if (stored := self.store.find(sha256, number)) is not None:
+            return stored
+        keep = self.store.keeper(sha256, number)
         request = {"op": "page", "page": number, "threads": threads}
-        keep: Callable[[Reply], None] | None = None
-        if self.cache is not None:
-            cache, key = self.cache, self._key(sha256, number)
-            if key is not None and (cached := cache.get(key)) is not None:
-                future: Future[Reply] = Future()
-                future.set_result(({}, cached))
-                return future
-
-            def keep(reply: Reply) -> None:
-                # What an engine answered is kept under the engine that did, now that it is open.
-                key = self._key(sha256, number)
-                if "error" not in reply[0] and key is not None:
-                    cache.put(key, reply[1])
-
         document = opening.document
         assert document is not None
         if self.desk is None:
             return self._submit(document, request, keep=keep)
-        shown = self._submit(document, request | {"op": "show"})
-        return self.desk.take(shown, lambda: self._submit(document, request), keep)
-
-    def _key(self, sha256: str, number: int) -> str | None:
-        """Of a page in the cache; None while it cannot be known what reads it."""
-        if self.desk is None:
-            return page_key(sha256, number, self.page_settings)
-        transcriber = self.desk.transcriber
-        if transcriber.failure is not None or transcriber.fingerprint is None:
-            return None
-        return page_key(sha256, number, self.page_settings | {"engine": transcriber.fingerprint})
+        drawing = self._submit(document, request | {"op": "show"})
+        return self.desk.transcribe(drawing, lambda: self._submit(document, request), keep)
 
     def _submit(
         self,
@@ -263,43 +230,16 @@ class _Run:
         seconds = self.options.limits.max_seconds
         return self.session.submit(Job(document, request, seconds, urgent, stretch=stretch, keep=keep))
 
-    def _settle(self, slot: _Slot) -> Page | None:
+    def _finish(self, slot: Slot) -> Page | None:
         """The page, its placeholder, or nothing if it is to be skipped; raises if it is to be raised."""
         try:
-            with _understood():
-                head, payload = _unwrap(slot.future)
-                page = Page.model_validate_json(payload)
-            place: dict[str, object] = {
-                "source": slot.source.name,
-                "document_id": slot.sha256[:16],
-                "number": slot.number,
-                "total_pages": slot.total,
-            }
-            return page.model_copy(update=place | _retries(page, head.get("attempts", 1) - 1))
+            return slot.page()
         except InternVLError as error:
             if self.desk is not None and error is self.desk.transcriber.failure:
                 raise  # the engine that was asked for is not there: no page's fault
-            error.source = slot.source.name
             policy = self.options.on_error
-            if slot.number:
-                error.page = slot.number
-            elif policy is None and self.alone:
-                policy = "raise"
-            if policy == "raise":
-                raise
-            if policy == "skip":
-                log.warning("%s", error)
-                return None
-            return Page(
-                source=slot.source.name,
-                document_id=slot.sha256[:16],
-                number=slot.number,
-                label=str(slot.number or ""),
-                total_pages=slot.total,
-                status="failed",
-                reason=error.explanation,
-                attempts=_attempts(slot.future),
-            )
+            unopened = not slot.number and self.alone
+            return slot.failed_page(error, "raise" if unopened and policy is None else policy)
 
 
 def _desk(options: ParseOptions) -> Desk | None:
@@ -307,47 +247,11 @@ def _desk(options: ParseOptions) -> Desk | None:
     CheckpointError."""
     from internvl_loaders.transcribe.model.choice import choose
 
-    choice, told = choose(options)
-    log.info("%s", told)
+    choice, sentence = choose(options)
+    log.info("%s", sentence)
     if choice is None:
         return None
     from internvl_loaders.pipeline.desk import Desk
     from internvl_loaders.transcribe.model.transcriber import Transcriber
 
     return Desk(Transcriber(choice, options), options.in_flight, options.limits.max_pixels)
-
-
-def _retries(page: Page, retries: int) -> dict[str, object]:
-    """What a page says of the workers that died before one could read it."""
-    if not retries:
-        return {}
-    told = "the process that was to read it died; a fresh one read it"
-    return {
-        "attempts": page.attempts + retries,
-        "status": "retried" if page.status == "ok" else page.status,
-        "reason": "; ".join(filter(None, [page.reason, told])),
-    }
-
-
-def _attempts(future: Future[Reply]) -> int:
-    return 1 if future.exception() else future.result()[0].get("attempts", 1)
-
-
-@contextmanager
-def _understood() -> Iterator[None]:
-    """A worker that a document has taken over, or a tampered cache, may answer anything."""
-    try:
-        yield
-    except InternVLError:
-        raise
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise PageError("what came back from reading it is no page") from error
-
-
-def _unwrap(future: Future[Reply]) -> Reply:
-    head, payload = future.result()
-    if "error" not in head:
-        return head, payload
-    if head.get("traceback"):
-        log.debug("%s", head["traceback"])
-    raise refused(head)

@@ -322,9 +322,9 @@ def test_a_worker_may_send_anything() -> None:
         {"picture": ["L", 2, 2], "page": 3},
         {"picture": ["L", 2, 2], "page": "x"},
     ):
-        shown: Future[Any] = Future()
-        final = desk.take(shown, Future, None)
-        shown.set_result((head, b"{}rubbish"))
+        drawing: Future[Any] = Future()
+        final = desk.transcribe(drawing, Future, None)
+        drawing.set_result((head, b"{}rubbish"))
         with pytest.raises(PageError, match="no page"):
             final.result(timeout=10)
     desk.close()
