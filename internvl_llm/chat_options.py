@@ -34,6 +34,7 @@ OPTIONS: Mapping[str, Any] = {**_SAMPLING, **_REQUEST}
 """Of a chat model and of its calls, with their types."""
 PROMPT_OPTIONS = tuple(name for name in _REQUEST if name not in ("n", "critic", "parallel_tool_calls"))
 """Those that change what the model is shown."""
+_NULLABLE = frozenset(name for name, hint in OPTIONS.items() if NoneType in get_args(hint.__origin__))
 _CALL_NAMES = sorted((*OPTIONS, "tools", "tool_choice", "response_format", "grammar"))
 _DEFAULTS = {
     name: getattr(values, name)
@@ -88,7 +89,7 @@ class EngineFields(BaseModel):
         infos = type(self).model_fields
         names = {name for field, info in infos.items() for name in (field, info.alias) if name}
         _check_names(fields, names, "no such option", "Options of the engine go into engine={...}")
-        fields = {name: value for name, value in fields.items() if not _is_default(name, value)}
+        fields = {name: value for name, value in fields.items() if name not in OPTIONS} | _settings(fields)
         choice = self._choose(fields)
         super().__init__(**{**fields, "model": str(fields.get("model") or model_name(choice))})
         to_request("-", self, {})
@@ -112,23 +113,17 @@ class ChatFields(fields_model(OPTIONS), EngineFields):  # type: ignore[misc]
 def to_request(messages: str | Sequence[Message], model: BaseModel, call: Mapping[str, Any]) -> Request:
     """`model` has OPTIONS among its fields; those of the call go first. Raises OptionError."""
     _check_names(call, _CALL_NAMES, "no such option of a call", f"Use {', '.join(_CALL_NAMES)}")
-    own = {name: getattr(model, name) for name in OPTIONS if name in type(model).model_fields}
-    options = {
-        name: value
-        for values in (own, call)
-        for name, value in values.items()
-        if name in OPTIONS and not _is_default(name, value)
-    }
+    values = {**vars(model), **_settings(call)}
     grammar = call.get("grammar") or parse_response_format(call.get("response_format"))
     if isinstance(grammar, JsonSchema):
-        messages, options["system"] = _with_schema(messages, options["system"], grammar.schema)
+        messages, values["system"] = _with_schema(messages, values["system"], grammar.schema)
     return Request(
         messages,
-        Sampling(**{name: value for name, value in options.items() if name in _SAMPLING}),
+        Sampling(**_settings(values, _SAMPLING)),
         tools=[parse_tool(tool) for tool in call.get("tools") or ()],
         tool_choice=parse_tool_choice(call.get("tool_choice")),
         grammar=grammar,
-        **{name: value for name, value in options.items() if name in _REQUEST},
+        **_settings(values, _REQUEST),
     )
 
 
@@ -149,6 +144,10 @@ def _check_names(names: Iterable[str], allowed: Iterable[str], problem: str, rem
         raise OptionError(f"{problem}: {', '.join(unknown)}", remedy=remedy)
 
 
-def _is_default(name: str, value: Any) -> bool:
-    """None leaves an option as it is, but for those that can be None."""
-    return value is None and name in OPTIONS and NoneType not in get_args(OPTIONS[name].__origin__)
+def _settings(values: Mapping[str, Any], options: Iterable[str] = OPTIONS) -> dict[str, Any]:
+    """The options among them. None leaves an option as it is, but for those that can be None."""
+    return {
+        name: values[name]
+        for name in options
+        if name in values and (values[name] is not None or name in _NULLABLE)
+    }
