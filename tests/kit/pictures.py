@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
+import pytest
 
 SIZE = (64, 48)
 STEP = 8
@@ -41,8 +42,7 @@ def text_page(size: tuple[int, int]) -> PIL.Image.Image:
 
 def video(frames: int = 24, *, form: str = "mp4", codec: str = "mpeg4") -> bytes:
     """8 frames a second, a keyframe every 6; frame n is of the grey n * STEP, its top left quarter white."""
-    import av
-
+    av = pytest.importorskip("av")
     out = io.BytesIO()
     with av.open(out, "w", format=form) as container:
         stream: Any = container.add_stream(codec, rate=8, options={"g": "6", "qmax": "2"})

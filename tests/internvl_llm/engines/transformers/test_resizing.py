@@ -4,6 +4,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+pytest.importorskip("torch")
+
 from internvl_llm.engines.transformers.resizing import torch_bicubic
 from internvl_llm.prompt.tiling import tile, tile_count
 from tests.kit.pictures import noise, text_page
