@@ -79,7 +79,7 @@ def block(data: bytes, mime: str = "image/png", kind: str = "image") -> dict[str
     return {"type": kind, "base64": base64.b64encode(data).decode(), "mime_type": mime}
 
 
-@pytest.fixture(scope="module", params=["smollm2", "tiny"])
+@pytest.fixture(scope="module", params=[pytest.param("smollm2", marks=pytest.mark.slow), "tiny"])
 def engine(request: pytest.FixtureRequest) -> Iterator[TransformersEngine]:
     made = TransformersEngine(EngineSpec(str(built(request.param)), dtype="float32"))
     yield made
