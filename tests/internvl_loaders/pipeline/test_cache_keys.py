@@ -27,11 +27,7 @@ class Loaded(ScriptedEngine):
         weights = (folder / "model.safetensors").read_bytes()[-4:].decode() if folder.is_dir() else "fetched"
         super().__init__(f"{weights} at {spec.precision}")
         self.spec = spec
-        self._loaded = engines.fingerprint(spec) or "of what was fetched"
-
-    @property
-    def fingerprint(self) -> str:
-        return self._loaded
+        self.fingerprint = engines.fingerprint(spec) or "of what was fetched"
 
 
 @pytest.fixture(autouse=True)
