@@ -73,7 +73,13 @@ class TransformersEngine(BaseEngine):
         self._guidance: Guidance | None = None
         self._guiding = threading.Lock()
         self._waiting = WaitingQueue()
-        self._cores = [self._core(model) for model in loaded.models]
+        self._cores: list[EngineCore] = []
+        try:
+            for model in loaded.models:
+                self._cores.append(self._core(model))
+        except BaseException:
+            self._waiting.close()  # which ends the threads there are, and with them their models
+            raise
         self._close_at_exit = _closer(self)
 
     @property

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from internvl_llm.engines.transformers.scheduler import Move
     from internvl_llm.engines.transformers.sequence import Sequence
 
+_OOM = ("out of memory", "can't allocate memory", "not enough memory")
+
 _MIN_PREFIX = 32
 """Positions from which the keys and values of a prompt are kept."""
 
@@ -188,4 +190,6 @@ class ModelRunner:
 
 
 def is_oom(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Devices without an error of their own say it in a RuntimeError."""
+    told = str(error) if isinstance(error, RuntimeError) else ""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in told for words in _OOM)

@@ -21,6 +21,7 @@ from internvl_llm.engine import Capabilities, Engine, EngineSpec
 from internvl_llm.engines import open as engines
 from internvl_llm.engines.open import open_engine
 from internvl_llm.engines.transformers.engine import TransformersEngine
+from internvl_llm.engines.transformers.model_runner import is_oom
 from internvl_llm.errors import (
     CheckpointError,
     ContextError,
@@ -518,6 +519,44 @@ def test_a_closed_engine_holds_nothing() -> None:
     open_engine(built("tiny"), max_batch=6).close()
     gc.collect()
     assert known() is None
+
+
+def test_an_engine_that_cannot_be_made_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the copies of the model that were ready."""
+    from internvl_llm.engines.transformers import engine as module
+
+    loaded = module.load(EngineSpec(str(built("tiny"))))
+    loaded.models *= 2
+    configure, calls = TransformersEngine._runner_config, 0
+
+    def second_fails(self: TransformersEngine, model: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise EngineError("scripted")
+        return configure(self, model)
+
+    monkeypatch.setattr(module, "load", lambda spec: loaded)
+    monkeypatch.setattr(TransformersEngine, "_runner_config", second_fails)
+    before = set(threading.enumerate())
+    with pytest.raises(EngineError, match="scripted"):
+        fresh()
+    eventually(lambda: not {t for t in threading.enumerate() if t.name == "internvl-engine"} - before)
+
+
+@pytest.mark.parametrize(
+    ("error", "oom"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 18.13 GB)"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("shapes do not fit"), False),
+        (EngineError("out of memory, with nothing else running"), False),
+    ],
+)
+def test_what_is_no_memory(error: Exception, oom: bool) -> None:
+    assert is_oom(error) == oom
 
 
 def test_it_always_has_a_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
