@@ -127,6 +127,7 @@ class TestUnit(Model, ChatModelUnitTests):
     pass
 
 
+@pytest.mark.slow
 class TestIntegration(Model, ChatModelIntegrationTests):
     @property
     def chat_model_params(self) -> dict[str, Any]:
