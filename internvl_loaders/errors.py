@@ -15,8 +15,8 @@ from internvl_llm.errors import (
     SourcePermissionError,
     UnsupportedDocumentError,
     UrlError,
-    limit_error,
 )
+from internvl_llm.errors import limit_error as limit_error
 
 __all__ = [
     "DamagedDocumentError",
@@ -33,5 +33,4 @@ __all__ = [
     "SourcePermissionError",
     "UnsupportedDocumentError",
     "UrlError",
-    "limit_error",
 ]

@@ -45,13 +45,13 @@ class Columns:
     def spread(self, x0: float, x1: float) -> tuple[int, int]:
         """First and last column whose text x0..x1 lies over."""
         near = range(max(self.index_at(x0) - 1, 0), min(self.index_at(x1) + 2, len(self.text)))
-        over = [
-            j
-            for j in near
-            for a, b in [self.text[j]]
-            if min(b, x1) - max(a, x0) > min(0.3 * self.em, 0.5 * (b - a))
-            and (min(b, x1) - max(a, x0) > 0.25 * (b - a) or x0 < (a + b) / 2 < x1)
-        ]
+        least = 0.3 * self.em
+        over = []
+        for j in near:
+            a, b = self.text[j]
+            shared = min(b, x1) - max(a, x0)
+            if shared > min(least, 0.5 * (b - a)) and (shared > 0.25 * (b - a) or x0 < (a + b) / 2 < x1):
+                over.append(j)
         if not over:
             at = self.index_at((x0 + x1) / 2)
             return at, at

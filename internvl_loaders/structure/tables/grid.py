@@ -24,7 +24,9 @@ class GridCell:
 
     @property
     def text(self) -> str:
-        return " ".join(w.text for w in self.words)
+        if len(self.words) == 1:  # most have one
+            return self.words[0].text
+        return " ".join([w.text for w in self.words])
 
 
 @dataclass(slots=True)

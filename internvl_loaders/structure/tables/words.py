@@ -80,7 +80,9 @@ class Piece(NamedTuple):
 
     @property
     def text(self) -> str:
-        return " ".join(w.text for w in self.words)
+        if len(self.words) == 1:  # most have one
+            return self.words[0].text
+        return " ".join([w.text for w in self.words])
 
     @property
     def bold(self) -> bool:

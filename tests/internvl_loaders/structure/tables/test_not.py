@@ -173,6 +173,7 @@ def _stack(rng: random.Random) -> Content:
     return Content(1000, 12_100, spans, [Ruling(10, 10 + i * 20, 990, 10 + i * 20) for i in range(600)])
 
 
+@pytest.mark.slow  # alone on the machine, as it is timed
 @pytest.mark.parametrize("draw", [_dense, _scatter, _mesh, _strokes, _stack])
 def test_hostile_pages_cost_little(draw):
     content = draw(random.Random(1))
