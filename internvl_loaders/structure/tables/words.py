@@ -204,7 +204,8 @@ def pieces_of(words: Sequence[Word], walls: Sequence[float] = ()) -> list[Piece]
 
 
 def _piece(words: list[Word]) -> Piece:
-    return Piece(words[0].x0, max(w.x1 for w in words), tuple(words))
+    end = words[0].x1 if len(words) == 1 else max([w.x1 for w in words])
+    return Piece(words[0].x0, end, tuple(words))
 
 
 @lru_cache(maxsize=16384)
