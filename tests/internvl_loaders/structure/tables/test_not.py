@@ -183,8 +183,8 @@ def test_hostile_pages_cost_little(draw):
         find_tables(content)
         return time.process_time() - start
 
-    # With room for slow machines, and tries for those whose speed varies twofold from second to second.
-    assert any(seconds() < 2 for _ in range(8))
+    # With room for machines whose speed varies twofold from second to second.
+    assert any(seconds() < 4 for _ in range(3))
 
 
 def test_more_words_than_a_page_holds_are_left_alone():
