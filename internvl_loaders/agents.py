@@ -40,7 +40,7 @@ Name = Annotated[str, Field(description="As list_documents gives it.")]
 Number = Annotated[int, Field(ge=1, description="Counted from 1.")]
 Range = Annotated[str | None, Field(description='Such as "2-5,9"; all pages if left out.')]
 
-_KEPT = 16
+_CACHED = 16
 """Page ranges of documents that are kept once read."""
 _LISTED = 200
 _LEAST_SCORE = 75.0
@@ -66,8 +66,8 @@ class DocumentTools:
         max_chars: int = 20_000,
         **changes: Any,
     ) -> None:
-        given = [folders] if isinstance(folders, str | Path) else list(folders)
-        self.folders = tuple(Path(folder).resolve() for folder in given)
+        paths = [folders] if isinstance(folders, str | Path) else folders
+        self.folders = tuple(Path(path).resolve() for path in paths)
         missing = [str(folder) for folder in self.folders if not folder.is_dir()]
         if missing or not self.folders:
             raise OptionError(
@@ -76,31 +76,30 @@ class DocumentTools:
         self.options = ParseOptions.of(options, **changes)
         self.engine = None if engine is None else _chosen(engine, self.options)
         self.max_chars = max_chars
-        self._kept: OrderedDict[tuple[Any, ...], tuple[Page, ...]] = OrderedDict()
+        self._cache: OrderedDict[tuple[Any, ...], tuple[Page, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
     def list_documents(self) -> str:
         """List the documents that can be read, one path a line."""
-        found: dict[str, None] = {}
+        names: dict[str, None] = {}
         for folder in self.folders:
             for path in sorted(folder.rglob("*")):
-                wanted = path.suffix.lower() in _SUFFIXES and os.path.isfile(path)
-                if wanted and self._within(path.resolve()):
+                is_document = path.suffix.lower() in _SUFFIXES and os.path.isfile(path)
+                if is_document and self._within(path.resolve()):
                     name = _printable(path.relative_to(folder).as_posix())
-                    found[_printable(str(path)) if name in found else name] = None
-        names = list(found)
+                    names[_printable(str(path)) if name in names else name] = None
         more = f"\n... and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return "\n".join(names[:_LISTED]) + more if names else "There are no documents."
+        return "\n".join(list(names)[:_LISTED]) + more if names else "There are no documents."
 
     def parse_document(self, path: Name, pages: Range = None) -> str:
         """Read a document, or some of its pages, as markdown, its tables included."""
         parts: list[str] = []
         room = self.max_chars
-        read = self._pages(path, pages)
-        for page in read:
-            text = f"## Page {page.number} of {page.total_pages}\n\n{_said(page)}"
+        document = self._pages(path, pages)
+        for page in document:
+            text = f"## Page {page.number} of {page.total_pages}\n\n{_markdown(page)}"
             if len(text) > room:
-                rest = f"{page.number}-{read[-1].number}"
+                rest = f"{page.number}-{document[-1].number}"
                 parts.append(
                     text[:room] + f"\n\n[cut here; ask for pages {rest}, or read_page {page.number}]"
                 )
@@ -111,12 +110,12 @@ class DocumentTools:
 
     def read_page(self, path: Name, page: Number) -> str:
         """Read one page of a document as markdown."""
-        return self._whole(self._page(path, page))
+        return self._text(self._page(path, page))
 
     def show_page(self, path: Name, page: Number) -> tuple[str, Image]:
         """See the image of one page of a document, after its text as markdown."""
-        found = self._page(path, page, images="pages")
-        return self._whole(found), _image(found, path)
+        shown = self._page(path, page, images="pages")
+        return self._text(shown), _image(shown, path)
 
     def search_in_document(self, path: Name, query: str, max_results: int = 10) -> str:
         """Find where a document says something: page, place on it (fractions from the top left) and text."""
@@ -125,7 +124,7 @@ class DocumentTools:
         wanted = " ".join(query.split()).casefold()
         if not wanted:
             raise OptionError("the query is empty", remedy="Say what to look for")
-        found: list[tuple[float, int, int, str]] = []
+        hits: list[tuple[float, int, int, str]] = []
         for page in self._pages(path, None):
             for place, block in enumerate(page.blocks):
                 text = " ".join(block.text.split())
@@ -134,10 +133,10 @@ class DocumentTools:
                     box = block.box
                     where = f"({box.x0:.2f}, {box.y0:.2f})-({box.x1:.2f}, {box.y1:.2f})" if box else "?"
                     snippet = _around(text, wanted)
-                    found.append((-score, page.number, place, f"page {page.number} at {where}: {snippet}"))
-        if not found:
+                    hits.append((-score, page.number, place, f"page {page.number} at {where}: {snippet}"))
+        if not hits:
             return f"Nothing in the document is like {query!r}."
-        lines = [line for *_, line in sorted(found)[: max(1, max_results)]]
+        lines = [line for *_, line in sorted(hits)[: max(1, max_results)]]
         return "\n".join(lines)[: self.max_chars]
 
     def ask_page(self, path: Name, page: Number, question: str) -> str:
@@ -157,20 +156,23 @@ class DocumentTools:
     def functions(self, *, images: bool = False) -> tuple[Callable[..., Any], ...]:
         """What is offered to an agent: `ask_page` only where there is an engine, `show_page`, which alone
         returns more than text, only with `images`."""
-        always = (self.list_documents, self.parse_document, self.read_page, self.search_in_document)
-        shown = (self.show_page,) if images else ()
-        asked = (self.ask_page,) if self.engine is not None else ()
-        return (*always, *shown, *asked)
+        functions: list[Callable[..., Any]] = [
+            *(self.list_documents, self.parse_document, self.read_page, self.search_in_document)
+        ]
+        if images:
+            functions.append(self.show_page)
+        if self.engine is not None:
+            functions.append(self.ask_page)
+        return tuple(functions)
 
-    def _whole(self, page: Page) -> str:
-        text = _said(page)
+    def _text(self, page: Page) -> str:
+        text = _markdown(page)
         return text if len(text) <= self.max_chars else text[: self.max_chars] + "\n\n[the page is longer]"
 
     def _page(self, path: str, page: int, images: str = "none") -> Page:
         if page < 1:
             raise PageRangeError(f"there is no page {page}", remedy="Pages count from 1")
-        (found,) = self._pages(path, str(page), images)
-        return found
+        return self._pages(path, str(page), images)[0]
 
     def _pages(self, path: str, pages: str | None, images: str = "none") -> tuple[Page, ...]:
         """The pages, read or as they were read before; a document of nothing but failures raises."""
@@ -183,40 +185,40 @@ class DocumentTools:
             ) from error
         key = (file, stat.st_mtime_ns, stat.st_size, pages, images)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
         try:
-            with closing(parse(file, self.options, pages=pages, images=images)) as parsed:
-                read = tuple(parsed)
+            with closing(parse(file, self.options, pages=pages, images=images)) as reading:
+                document = tuple(reading)
         except InternVLError as error:
             error.source = _printable(path)  # where the folders are is not the model's to know
             error.message = error.message.replace(str(file), error.source)
             raise
-        if not read:
+        if not document:
             raise PageRangeError("it has no such pages", source=path, remedy="Ask for pages it has")
         with self._lock:
-            self._kept[key] = read
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return read
+            self._cache[key] = document
+            while len(self._cache) > _CACHED:
+                self._cache.popitem(last=False)
+        return document
 
     def _allowed(self, path: str) -> Path:
         """The file a path names within the folders. Raises SourceError for any other."""
-        told = _printable(path[:200])
+        name = _printable(path[:200])
         try:
             if "\0" in path or "://" in path:
                 raise ValueError
-            named = [(folder / path).resolve() for folder in self.folders]
-            within = [file for file in named if self._within(file)]
-            found = [file for file in within if file.is_file()]
+            candidates = [(folder / path).resolve() for folder in self.folders]
+            within = [file for file in candidates if self._within(file)]
+            files = [file for file in within if file.is_file()]
         except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, no characters
-            raise SourceError("this is no path", source=told, remedy=_REMEDY) from error
-        if found:
-            return found[0]
+            raise SourceError("this is no path", source=name, remedy=_REMEDY) from error
+        if files:
+            return files[0]
         if not within:
-            raise SourceError("this is outside the folders that may be read", source=told, remedy=_REMEDY)
-        raise DocumentNotFoundError("no such document", source=told, remedy=_REMEDY)
+            raise SourceError("this is outside the folders that may be read", source=name, remedy=_REMEDY)
+        raise DocumentNotFoundError("no such document", source=name, remedy=_REMEDY)
 
     def _within(self, resolved: Path) -> bool:
         return any(resolved.is_relative_to(folder) for folder in self.folders)
@@ -243,20 +245,21 @@ async def in_thread(function: Callable[..., T], *arguments: Any, **named: Any) -
 
 def arguments(function: Callable[..., Any]) -> type[BaseModel]:
     """What `function` takes, as a pydantic class: the schema that a model is shown."""
-    taken = inspect.signature(function, eval_str=True).parameters.values()
+    parameters = inspect.signature(function, eval_str=True).parameters
     fields: dict[str, Any] = {
-        one.name: (one.annotation, ... if one.default is one.empty else one.default) for one in taken
+        name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in parameters.items()
     }
     return create_model(function.__name__, **fields)
 
 
 def refusal(error: ValidationError) -> str:
     """What is wrong with arguments, for the model that gave them."""
-    wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-    return f"these arguments do not fit: {wrong}"
+    details = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    return f"these arguments do not fit: {details}"
 
 
-def _said(page: Page) -> str:
+def _markdown(page: Page) -> str:
     if page.status == "failed":
         return f"[this page could not be read: {page.reason}]"
     return page.to_markdown().strip() or "[nothing on this page]"

@@ -30,22 +30,22 @@ def server(documents: DocumentTools) -> MCPServer:
             "the MCP server needs the package mcp, 2.0 or newer",
             remedy="pip install 'internvl-documents[mcp]'",
         ) from error
-    made: MCPServer = MCPServer("internvl-documents", instructions=INSTRUCTIONS, version=__version__)
+    server: MCPServer = MCPServer("internvl-documents", instructions=INSTRUCTIONS, version=__version__)
     for function in documents.functions():
-        # No hand on anything: clients need not ask their users each time.
-        harmless = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-        made.add_tool(_served(function), name=function.__name__, annotations=harmless)
-    return made
+        # Nothing is changed: clients need not ask their users each time.
+        read_only = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+        server.add_tool(_tool(function), name=function.__name__, annotations=read_only)
+    return server
 
 
-def _served(function: Callable[..., str]) -> Callable[..., Awaitable[str]]:
+def _tool(function: Callable[..., str]) -> Callable[..., Awaitable[str]]:
     from mcp.server.mcpserver.exceptions import ToolError
 
     @functools.wraps(function)
-    async def served(*arguments: object, **named: object) -> str:
+    async def tool(*arguments: object, **named: object) -> str:
         try:
             return await in_thread(function, *arguments, **named)
         except InternVLError as error:
             raise ToolError(str(error)) from error
 
-    return served
+    return tool

@@ -59,9 +59,11 @@ def _plain(engine: EngineLike) -> Any:
 
     if not isinstance(engine, EngineSpec):
         return engine if isinstance(engine, str) else None
-    told = {one.name: getattr(engine, one.name) for one in fields(engine)}
-    told = {one.name: told[one.name] for one in fields(engine) if told[one.name] != one.default}
-    return told | ({"device_map": dict(engine.device_map)} if engine.device_map else {})
+    values = {field.name: getattr(engine, field.name) for field in fields(engine)}
+    changed = {
+        field.name: values[field.name] for field in fields(engine) if values[field.name] != field.default
+    }
+    return changed | ({"device_map": dict(engine.device_map)} if engine.device_map else {})
 
 
 class ParseOptions(BaseModel):
@@ -129,15 +131,15 @@ class ParseOptions(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _spec(cls, given: Any) -> Any:
+    def _resolve_engine(cls, values: Any) -> Any:
         """Which engine is decided at once, so that what cannot be is said at once."""
-        if not isinstance(given, Mapping) or all(given.get(name) is None for name in ENGINE):
-            return given
+        if not isinstance(values, Mapping) or all(values.get(name) is None for name in ENGINE):
+            return values
         from internvl_llm.engines.open import resolve
 
-        engine = given.get("engine")
-        chosen = resolve(engine, given.get("model"), given.get("base_url"))
-        return given if engine is None or isinstance(engine, str) else {**given, "engine": chosen}
+        engine = values.get("engine")
+        chosen = resolve(engine, values.get("model"), values.get("base_url"))
+        return values if engine is None or isinstance(engine, str) else {**values, "engine": chosen}
 
     @classmethod
     def of(cls, options: ParseOptions | None = None, **changes: Any) -> Self:
@@ -170,7 +172,7 @@ def keywords(model: type[BaseModel]) -> Callable[[F], F]:
 
     def sign(function: F) -> F:
         signature = inspect.signature(function)
-        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
         options = [
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.annotation

@@ -75,8 +75,8 @@ def is_single(source: object) -> bool:
         return not glob.has_magic(text)
     if isinstance(source, FsspecFile):
         return not source.fs.isdir(source.path)
-    one = isinstance(source, bytes | bytearray | memoryview) or hasattr(source, "read")
-    return one or hasattr(source, "as_bytes") or not isinstance(source, Iterable)
+    is_data = isinstance(source, bytes | bytearray | memoryview) or hasattr(source, "read")
+    return is_data or hasattr(source, "as_bytes") or not isinstance(source, Iterable)
 
 
 def resolve(source: Any, limits: Limits, allow_hosts: tuple[str, ...] = ()) -> Iterator[Source]:
@@ -123,12 +123,12 @@ def _paths(text: str) -> Iterator[Source]:
             yield from _directory(path)
             return
         if not path.exists() and glob.has_magic(text):
-            found = sorted(glob.glob(text, recursive=True))
-            for name in found:
+            names = sorted(glob.glob(text, recursive=True))
+            for name in names:
                 match = Path(name)
                 if match.is_file() and (match.suffix.lower() in EXTENSIONS or _sniff(match)):
                     yield Source(name, match.name, path=match)
-            if not found:
+            if not names:
                 yield _missing(text, "nothing matches this pattern")
             return
         yield Source(text, path.name, path=path) if path.exists() else _missing(text, "no such file")
@@ -175,19 +175,19 @@ def _missing(name: str, message: str) -> Source:
 
 def _failed(name: str, error: Exception) -> Source:
     if isinstance(error, PermissionError):
-        known: SourceError = SourcePermissionError(
+        failure: SourceError = SourcePermissionError(
             "no permission to read", source=name, remedy="Give this user the right to read it"
         )
     elif isinstance(error, SourceError):
-        known = error
+        failure = error
     else:
-        known = SourceError(f"cannot be read: {error}", source=name)
-    return Source(name, output_name(name), error=known)
+        failure = SourceError(f"cannot be read: {error}", source=name)
+    return Source(name, output_name(name), error=failure)
 
 
 def _memory(data: bytes, name: str | None) -> Source:
-    known = name or f"sha256:{hashlib.sha256(data).hexdigest()[:16]}"
-    return Source(known, output_name(known), data=data)
+    name = name or f"sha256:{hashlib.sha256(data).hexdigest()[:16]}"
+    return Source(name, output_name(name), data=data)
 
 
 def _named(named: Named, limits: Limits) -> Source:
@@ -276,7 +276,7 @@ def _png(image: Any) -> bytes:
 
 
 def output_name(name: str) -> str:
-    """A file name for a document known by `name` (a URL, a path, a label): its last part, made safe."""
+    """A file name for a document of that `name` (a URL, a path, a label): its last part, made safe."""
     last = re.split(r"[?#]", name)[0].rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
     safe = re.sub(r'[\x00-\x1f<>:"|?*]+', "-", last).strip(". ")
     return safe or "document"

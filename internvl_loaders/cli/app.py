@@ -152,7 +152,7 @@ def _ask_options() -> Options:
 
 @command(app, _ask_options)
 def ask(
-    given: Annotated[
+    files_and_question: Annotated[
         list[str],
         typer.Argument(metavar="FILE... QUESTION", help="PDFs, images or videos, then the question."),
     ],
@@ -175,7 +175,7 @@ def ask(
     with _errors(debug):
         from internvl_loaders.cli.ask import AskCommand
 
-        AskCommand(*given, fields=fields, boxes=boxes, quiet=quiet).run()
+        AskCommand(*files_and_question, fields=fields, boxes=boxes, quiet=quiet).run()
 
 
 @app.command()
@@ -204,8 +204,8 @@ def info(cache_dir: _CacheDir = None) -> None:
     """Where it is and what it holds."""
     from internvl_loaders.pipeline.cache import PageCache, default_folder
 
-    found = PageCache(cache_dir or default_folder()).info()
-    typer.echo(f"{found.path}: {found.pages} pages, {found.bytes:,} bytes")
+    info = PageCache(cache_dir or default_folder()).info()
+    typer.echo(f"{info.path}: {info.pages} pages, {info.bytes:,} bytes")
 
 
 @cache.command()
@@ -282,10 +282,10 @@ def _errors(debug: bool) -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-def _formats(given: Iterable[str]) -> list[Format]:
+def _formats(values: Iterable[str]) -> list[Format]:
     from internvl_loaders.cli.output import FORMATS
 
-    names = dict.fromkeys(name.strip() for text in given for name in text.split(","))
+    names = dict.fromkeys(name.strip() for text in values for name in text.split(","))
     for name in names:
         if name not in FORMATS:
             raise OptionError(f"no such format: {name!r}", remedy=f"Formats are {', '.join(FORMATS)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -9,7 +10,6 @@ import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import closing, nullcontext
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -38,16 +38,15 @@ _VIDEOS = (
 
 
 class AskCommand:
-    """`given` are the files, and the question last; `fields` the values of `ask_options`. Wrong use is an
-    OptionError before anything is loaded."""
+    """`fields` are the values of `ask_options`. Wrong use is an OptionError before anything is loaded."""
 
     def __init__(
-        self, *given: str, fields: Mapping[str, Any], boxes: bool = False, quiet: bool = False
+        self, *files_and_question: str, fields: Mapping[str, Any], boxes: bool = False, quiet: bool = False
     ) -> None:
-        *self.files, self.question = given
-        requested = {field.name for field in request_fields()}
-        self.requested = {name: value for name, value in fields.items() if name in requested}
-        self.options = engine_values({n: value for n, value in fields.items() if n not in requested})
+        *self.files, self.question = files_and_question
+        names = {field.name for field in request_fields()}
+        self.request_values = {name: value for name, value in fields.items() if name in names}
+        self.options = engine_values({name: value for name, value in fields.items() if name not in names})
         self.boxes = boxes
         """Tell the boxes of the answer, in pixels of the one image that is shown."""
         self.quiet = quiet
@@ -66,13 +65,13 @@ class AskCommand:
         self._summarize(finish, time.monotonic() - started)
 
     def spec(self) -> EngineSpec:
-        named = {name: self.options.get(name) for name in ("engine", "model", "base_url")}
-        if named["model"] is None:
+        engine = {name: self.options.get(name) for name in ENGINE}
+        if engine["model"] is None:
             raise OptionError(
                 "no model is named",
                 remedy="Give --model (or INTERNVL_MODEL) a name from `internvl models`, or a local folder",
             )
-        spec = to_spec(**named)
+        spec = to_spec(**engine)
         check(spec)
         return spec
 
@@ -86,19 +85,20 @@ class AskCommand:
                 f"the last argument, {self.question!r}, is no question",
                 remedy="Put the question after the files",
             )
-        shown = ParseOptions.of(**{n: value for n, value in self.options.items() if n not in ENGINE})
-        sampling = {f.name: self.requested[f.name] for f in fields(Sampling) if f.name in self.requested}
-        rest = {name: value for name, value in self.requested.items() if name not in sampling}
+        options = ParseOptions.of(**{n: value for n, value in self.options.items() if n not in ENGINE})
+        names = {field.name for field in dataclasses.fields(Sampling)}
+        sampling = {name: value for name, value in self.request_values.items() if name in names}
+        rest = {name: value for name, value in self.request_values.items() if name not in names}
         rest["system"] = DEFAULT_SYSTEM if rest["system"] is None else rest["system"] or None
         # With boxes, the user's <ref> is the tag that the model was trained on.
         return Request(
             Message.user(
-                *(self._part(file, shown.pages) for file in self.files),
+                *(self._part(file, options.pages) for file in self.files),
                 Text(self.question, grounding=self.boxes),
             ),
             Sampling(**sampling),
             page=True,
-            media=MediaOptions(dpi=shown.dpi, allow_hosts=shown.allow_hosts),
+            media=MediaOptions(dpi=options.dpi, allow_hosts=options.allow_hosts),
             **rest,
         )
 
@@ -152,14 +152,14 @@ class AskCommand:
 def _of_one_image(request: Request) -> tuple[Request, tuple[int, int]]:
     """The request with its one image or page, and the size of that: a box tells no image it is of."""
     question = request.messages[0].parts[-1]
-    found = load(request.messages, request.media).images
-    if len(found) != 1 or found[0].kind == "frame":
+    images = load(request.messages, request.media).images
+    if len(images) != 1 or images[0].kind == "frame":
         raise OptionError(
-            f"boxes are of one image, and {len(found)} pages and frames are shown",
+            f"boxes are of one image, and {len(images)} pages and frames are shown",
             remedy="Ask about one image, or one page of a document: --pages N",
         )
-    image = found[0]
-    return replace(request, messages=(Message.user(Image(image), question),)), image.size
+    image = images[0]
+    return dataclasses.replace(request, messages=(Message.user(Image(image), question),)), image.size
 
 
 def _console() -> Console:

@@ -70,8 +70,9 @@ def ask_options(**overrides: Override) -> Options:
     """Of how files are shown, of the request and its sampling, and of the engine."""
     from internvl_loaders.options import ParseOptions
 
-    shown = [field for field in _model_fields(ParseOptions) if field.name in {"pages", "dpi", "allow_hosts"}]
-    return [*_options([*shown, *request_fields()], overrides), *engine_options(**overrides)]
+    names = {"pages", "dpi", "allow_hosts"}
+    media = [field for field in _model_fields(ParseOptions) if field.name in names]
+    return [*_options([*media, *request_fields()], overrides), *engine_options(**overrides)]
 
 
 def request_fields() -> list[Field]:
@@ -107,20 +108,20 @@ def command(app: typer.Typer, options: Callable[[], Options]) -> Callable[[F], F
 
     def register(function: F) -> F:
         signature = inspect.signature(function, eval_str=True)
-        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-        last = [one for one in own if one.kind is one.KEYWORD_ONLY]
+        own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        last = [each for each in own if each.kind is each.KEYWORD_ONLY]
 
         def complete() -> TyperCommand:
             def run(**values: Any) -> None:
                 function(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
-            first = [one for one in own if one.kind is not one.KEYWORD_ONLY]
+            first = [each for each in own if each.kind is not each.KEYWORD_ONLY]
             _sign(run, [*first, *options(), *last])
             alone = typer.Typer(add_completion=False)
             alone.command()(run)
-            made = typer.main.get_command(alone)
-            assert isinstance(made, TyperCommand)
-            return made
+            command = typer.main.get_command(alone)
+            assert isinstance(command, TyperCommand)
+            return command
 
         _sign(function, own)
         app.command(cls=type("Command", (_Command,), {"complete": staticmethod(complete)}))(function)
@@ -143,7 +144,7 @@ class _Command(TyperCommand):
 
 
 def _sign(function: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> None:
-    by_kind = sorted(parameters, key=lambda one: one.kind)
+    by_kind = sorted(parameters, key=lambda each: each.kind)
     function.__signature__ = inspect.Signature(by_kind)  # type: ignore[attr-defined]
 
 
@@ -174,7 +175,7 @@ def _option(field: Field, override: dict[str, Any], panel: str | None) -> inspec
 
 def _kind(annotation: Any) -> tuple[type, tuple[str, ...], bool]:
     """Of what a command line takes for it: the type, the choices, and whether there may be several."""
-    kinds = [one for one in get_args(annotation) if one is not NoneType]
+    kinds = [each for each in get_args(annotation) if each is not NoneType]
     if get_origin(annotation) is Literal:
         return str, get_args(annotation), False
     if get_origin(annotation) is tuple:

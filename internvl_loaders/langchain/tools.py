@@ -39,14 +39,14 @@ def document_tools(documents: DocumentTools, *, images: bool = False) -> list[St
 
 
 def _tool(function: Callable[..., Any]) -> StructuredTool:
-    def run(**given: Any) -> str | list[dict[str, Any]]:
+    def run(**values: Any) -> str | list[dict[str, Any]]:
         try:
-            return _content(function(**given))
+            return _content(function(**values))
         except InternVLError as error:
             raise ToolException(str(error)) from error
 
-    async def arun(**given: Any) -> str | list[dict[str, Any]]:
-        return await in_thread(run, **given)
+    async def arun(**values: Any) -> str | list[dict[str, Any]]:
+        return await in_thread(run, **values)
 
     return StructuredTool.from_function(
         run,
@@ -59,10 +59,10 @@ def _tool(function: Callable[..., Any]) -> StructuredTool:
     )
 
 
-def _content(found: Any) -> str | list[dict[str, Any]]:
-    if isinstance(found, str):
-        return found
-    text, image = found
+def _content(result: Any) -> str | list[dict[str, Any]]:
+    if isinstance(result, str):
+        return result
+    text, image = result
     encoded = base64.b64encode(image.data).decode("ascii")
-    shown = {"type": "image", "base64": encoded, "mime_type": image.mime_type}
-    return [{"type": "text", "text": text}, shown]
+    picture = {"type": "image", "base64": encoded, "mime_type": image.mime_type}
+    return [{"type": "text", "text": text}, picture]

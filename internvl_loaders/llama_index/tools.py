@@ -42,43 +42,43 @@ class DocumentToolSpec(BaseToolSpec):
     """
 
     def __init__(self, documents: DocumentTools, *, images: bool = False) -> None:
-        self._offered = {one.__name__: one for one in documents.functions(images=images)}
+        self._functions = {function.__name__: function for function in documents.functions(images=images)}
         self.spec_functions: list[SPEC_FUNCTION_TYPE] = []
-        for name, function in self._offered.items():
-            called, acalled = _called(function)
-            setattr(self, name, called)
-            setattr(self, f"a{name}", acalled)
+        for name, function in self._functions.items():
+            call, acall = _checked(function)
+            setattr(self, name, call)
+            setattr(self, f"a{name}", acall)
             self.spec_functions.append((name, f"a{name}"))
 
     def get_metadata_from_fn_name(
         self, fn_name: str, spec_functions: list[SPEC_FUNCTION_TYPE] | None = None
     ) -> ToolMetadata:
-        function = self._offered[fn_name]
+        function = self._functions[fn_name]
         return ToolMetadata(
             name=fn_name, description=inspect.getdoc(function) or "", fn_schema=arguments(function)
         )
 
 
-def _called(function: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _checked(function: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """LlamaIndex passes on what a model gave as it is: it is checked here."""
-    checked = validate_call(function)
+    validated = validate_call(function)
 
     @functools.wraps(function)
-    def called(*given: Any, **named: Any) -> Any:
+    def call(*values: Any, **named: Any) -> Any:
         try:
-            return _blocks(checked(*given, **named))
+            return _blocks(validated(*values, **named))
         except ValidationError as error:
             raise OptionError(refusal(error)) from error
 
     @functools.wraps(function)
-    async def acalled(*given: Any, **named: Any) -> Any:
-        return await in_thread(called, *given, **named)
+    async def acall(*values: Any, **named: Any) -> Any:
+        return await in_thread(call, *values, **named)
 
-    return called, acalled
+    return call, acall
 
 
-def _blocks(found: Any) -> str | list[TextBlock | ImageBlock]:
-    if isinstance(found, str):
-        return found
-    text, image = found
+def _blocks(result: Any) -> str | list[TextBlock | ImageBlock]:
+    if isinstance(result, str):
+        return result
+    text, image = result
     return [TextBlock(text=text), ImageBlock(image=image.data, image_mimetype=image.mime_type)]

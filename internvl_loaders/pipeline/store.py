@@ -1,4 +1,4 @@
-"""The pages that were read before, told by their document, the options, and the engine that may read them."""
+"""Pages that were read before, by their document, the options, and the engine that may read them."""
 
 from __future__ import annotations
 

@@ -135,13 +135,13 @@ def test_lists_are_flattened_and_keep_going(folder: Path) -> None:
 def test_fsspec() -> None:
     fsspec = pytest.importorskip("fsspec")
     fs = fsspec.filesystem("memory")
-    fs.pipe("/in/a.pdf", pdf("one"))
-    fs.pipe("/in/sub/b.png", b"\x89PNG")
-    fs.pipe("/in/notes.txt", b"no")
-    assert [s.name for s in sources(FsspecFile(fs, "/in"))] == ["/in/a.pdf", "/in/sub/b.png"]
-    (source,) = sources(fsspec.open("memory:///in/a.pdf"))
+    fs.pipe("/listed/a.pdf", pdf("one"))
+    fs.pipe("/listed/sub/b.png", b"\x89PNG")
+    fs.pipe("/listed/notes.txt", b"no")
+    assert [s.name for s in sources(FsspecFile(fs, "/listed"))] == ["/listed/a.pdf", "/listed/sub/b.png"]
+    (source,) = sources(fsspec.open("memory:///listed/a.pdf"))
     assert source.data == pdf("one")
-    (source,) = sources(FsspecFile(fs, "/in/gone.pdf"))
+    (source,) = sources(FsspecFile(fs, "/listed/gone.pdf"))
     assert isinstance(source.error, DocumentNotFoundError)
 
 
