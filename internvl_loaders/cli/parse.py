@@ -71,7 +71,7 @@ class ParseCommand:
         inputs: list[Any] = [Named(sys.stdin.buffer, "stdin") if s == "-" else s for s in self.sources]
         names = Names(self.out) if self.out is not None else None
         try:
-            with closing(sourced_pages(inputs, watched)) as pages, self._progress(report) as tell:
+            with closing(sourced_pages(inputs, watched)) as pages, self._progress(report) as advance:
                 current: Source | None = None
                 with _Outputs(self, names) as outputs, _Failures(self.console) as failures:
                     for source, page in pages:
@@ -87,7 +87,7 @@ class ParseCommand:
                         failures.add(page)
                         if page.number and not (page.status == "failed" and self.options.on_error == "skip"):
                             outputs.add(page)
-                        tell(page)
+                        advance(page)
                     outputs.finish()
         finally:
             report.seconds = time.monotonic() - started
@@ -108,14 +108,14 @@ class ParseCommand:
             task = progress.add_task("starting")
             count = 0
 
-            def tell(page: Page) -> None:
+            def advance(page: Page) -> None:
                 nonlocal count
                 count += page.number > 0
                 of = f" of {page.total_pages}" if page.total_pages else ""
                 name = escape(printable(page.source)[-60:])
                 progress.update(task, description=f"{count} pages, {name}, page {page.number}{of}")
 
-            yield tell
+            yield advance
 
 
 class _Failures:
@@ -130,17 +130,17 @@ class _Failures:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.tell()
+        self.flush()
 
     def add(self, page: Page) -> None:
         if page.status == "failed" and self.last is not None and self._continues(self.last, page):
             self.last = page
             return
-        self.tell()
+        self.flush()
         if page.status == "failed":
             self.first = self.last = page
 
-    def tell(self) -> None:
+    def flush(self) -> None:
         if self.first is None or self.last is None:
             return
         place = self.first.source
