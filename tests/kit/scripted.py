@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import PIL.Image
 
 from internvl_llm.engine import Capabilities
-from internvl_llm.engines.base import BaseEngine, Listener, engine_closed
+from internvl_llm.engines.answers import Listener
+from internvl_llm.engines.base import BaseEngine, engine_closed
 from internvl_llm.errors import ContextError
 from internvl_llm.events import Event, Finish, TextDelta, TokenLogprob, ToolCallDelta, Usage
 from internvl_llm.media.load import load

@@ -17,7 +17,8 @@ from typing import Any
 
 from internvl_llm.engine import Capabilities, EngineSpec
 from internvl_llm.engines import lark
-from internvl_llm.engines.base import BaseEngine, Listener, engine_closed
+from internvl_llm.engines.answers import Listener
+from internvl_llm.engines.base import BaseEngine, engine_closed
 from internvl_llm.engines.open import fingerprint
 from internvl_llm.engines.prompting import Prompting
 from internvl_llm.engines.transformers.core import EngineCore

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from internvl_llm.engine import Capabilities
-from internvl_llm.engines.base import BaseEngine, Listener
+from internvl_llm.engines.answers import Listener
+from internvl_llm.engines.base import BaseEngine
 from internvl_llm.errors import ContextError, EngineError, OptionError
 from internvl_llm.events import Event, Finish, Result, TextDelta, TokenLogprob, ToolCallDelta, Usage
 from internvl_llm.prompt.call_parser import CallParser, collect_calls, merge
