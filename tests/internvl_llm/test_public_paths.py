@@ -34,9 +34,9 @@ def test_classes_and_pickles(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ChatInternVL", "InternVLDecisions"])
 def test_langchain_names(name: str) -> None:
+    kind, path = public(name), PUBLIC[name][0]
     from langchain_core.load import dumpd
 
-    kind, path = public(name), PUBLIC[name][0]
     identity = [*path.split("."), name]
     assert kind.lc_id() == identity
     assert (dumpd(kind(model="8B"))["type"], dumpd(kind(model="8B"))["id"]) == ("not_implemented", identity)

@@ -25,7 +25,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_langchain(path: Path) -> None:
-    loaders = pytest.importorskip("internvl_loaders.langchain")
+    pytest.importorskip("langchain_core")
+    from internvl_loaders import langchain as loaders
+
     engine = ScriptedEngine(by_width({400: ANSWER, 410: "second page"}))
     loader = loaders.InternVLLoader(path, transcriber="internvl", engine=engine)
     first, second = loader.load()
@@ -43,7 +45,9 @@ def test_langchain(path: Path) -> None:
 
 
 def test_langchain_failures(path: Path) -> None:
-    loaders = pytest.importorskip("internvl_loaders.langchain")
+    pytest.importorskip("langchain_core")
+    from internvl_loaders import langchain as loaders
+
     said = {400: EngineError("out of memory"), 410: "second page"}
     engine = ScriptedEngine(by_width(said))
     with pytest.raises(EngineError, match="page 1: out of memory"):
@@ -53,7 +57,9 @@ def test_langchain_failures(path: Path) -> None:
 
 
 def test_llama_index(path: Path) -> None:
-    readers = pytest.importorskip("internvl_loaders.llama_index")
+    pytest.importorskip("llama_index.core")
+    from internvl_loaders import llama_index as readers
+
     engine = ScriptedEngine(by_width({400: ANSWER, 410: "second page"}))
     reader = readers.InternVLReader(transcriber="internvl", engine=engine)
     first, second = reader.load_data(path)
