@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from internvl_llm.names import on_screen
+
 
 class InternVLError(Exception):
     """Base of every error raised on purpose; its text says what, where and what to do about it.
@@ -25,7 +27,7 @@ class InternVLError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        where = self.source or ""
+        where = on_screen(self.source or "")
         if self.page is not None:
             where += f"{', ' if where else ''}page {self.page}"
         return f"{where}: {self.explanation}" if where else self.explanation

@@ -250,7 +250,7 @@ def check() -> None:
 
 class _Printable(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        from internvl_loaders.cli.terminal import printable
+        from internvl_llm.names import printable
 
         return "\n".join(map(printable, super().format(record).splitlines()))
 
@@ -271,7 +271,7 @@ def _errors(debug: bool) -> Iterator[None]:
     except InternVLError as error:
         if debug:
             raise
-        from internvl_loaders.cli.terminal import printable
+        from internvl_llm.names import printable
 
         typer.echo(f"internvl: {printable(str(error))}", err=True)
         raise typer.Exit(2 if isinstance(error, OptionError) else 1) from None

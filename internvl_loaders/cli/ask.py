@@ -21,10 +21,10 @@ from internvl_llm.grounding import image_boxes
 from internvl_llm.media.limits import MediaOptions
 from internvl_llm.media.load import load
 from internvl_llm.messages import Document, Image, Message, Text, Video
+from internvl_llm.names import printable
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_llm.request import Request, Sampling
 from internvl_loaders.cli.fields import engine_values, request_fields
-from internvl_loaders.cli.terminal import printable
 from internvl_loaders.errors import DocumentNotFoundError, OptionError
 from internvl_loaders.options import ENGINE, ParseOptions
 

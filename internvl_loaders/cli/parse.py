@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from internvl_llm.names import printable
 from internvl_loaders.cli.output import (
     CsvWriter,
     Format,
@@ -26,7 +27,6 @@ from internvl_loaders.cli.output import (
     replacing,
 )
 from internvl_loaders.cli.report import Report
-from internvl_loaders.cli.terminal import printable
 from internvl_loaders.document import Page
 from internvl_loaders.errors import OptionError, PageError, SourceError
 from internvl_loaders.options import ParseOptions

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # https://owasp.org/www-community/attacks/CSV_Injection; what is not seen may stand before the sign.
 _FORMULA = re.compile(
-    r"[\t\r]|[\s\x00-\x1f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*[=+\-@＝＋－＠]"
+    r"[\t\r]|[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*[=+\-@＝＋－＠]"
 )
 _SPACE = r"[ \u00a0\u2009\u202f]"
 _NUMBER = re.compile(

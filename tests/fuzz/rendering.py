@@ -13,9 +13,9 @@ import html5lib
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from internvl_llm.names import printable
 from internvl_loaders.cli.output import HtmlWriter, JsonWriter, TextWriter
 from internvl_loaders.cli.report import Report
-from internvl_loaders.cli.terminal import printable
 from internvl_loaders.document import Block, Cell, Document, Page, Table
 from internvl_loaders.records import metadata
 from internvl_loaders.records.recorder import LoaderOptions, Record, Recorder

@@ -27,6 +27,7 @@ HOUSE = {
         ("tools", "grammar"),
         ("schema",),
         ("errors", "version"),
+        ("names",),
     ),
     "internvl_loaders": (
         ("__init__", "cli"),
