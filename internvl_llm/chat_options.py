@@ -3,7 +3,9 @@ so that an option is named, described and checked there and nowhere else."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import GenericAlias, NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -14,9 +16,10 @@ from internvl_llm.engine import Engine, EngineSpec
 from internvl_llm.engines.open import model_name, opened, resolve
 from internvl_llm.errors import OptionError
 from internvl_llm.grammar import JsonSchema
+from internvl_llm.media.limits import MediaOptions
 from internvl_llm.messages import Message
 from internvl_llm.openai_forms import parse_response_format, parse_tool, parse_tool_choice
-from internvl_llm.request import Request, Sampling
+from internvl_llm.request import DEFAULT_MEDIA, Request, Sampling
 from internvl_llm.schema import instruction
 
 
@@ -61,6 +64,11 @@ def _is_json(kind: Any) -> bool:
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _as_texts(value: Any) -> Any:
+    paths = [value] if isinstance(value, str | os.PathLike) else value
+    return [os.fspath(path) for path in paths] if isinstance(paths, Iterable) else paths
 
 
 def fields_model(options: Iterable[str]) -> type[BaseModel]:
@@ -109,11 +117,23 @@ class EngineFields(BaseModel):
 class ChatFields(fields_model(OPTIONS), EngineFields):  # type: ignore[misc]
     """Fields of a chat model: its engine, and all OPTIONS."""
 
+    media_root: Annotated[list[str], BeforeValidator(_as_texts)] = Field(
+        default=[],
+        description="Folders below which blocks of messages may name files; one or several. None by default.",
+    )
+
+
+def media_options(model: BaseModel, call: Mapping[str, Any]) -> MediaOptions:
+    """Those of the call or else of the model. Folders are the model's own, or of the options themselves."""
+    options: MediaOptions = call.get("media") or vars(model).get("media") or DEFAULT_MEDIA
+    roots = vars(model).get("media_root")
+    return replace(options, media_root=(*options.media_root, *roots)) if roots else options
+
 
 def to_request(messages: str | Sequence[Message], model: BaseModel, call: Mapping[str, Any]) -> Request:
     """`model` has OPTIONS among its fields; those of the call go first. Raises OptionError."""
     _check_names(call, _CALL_NAMES, "no such option of a call", f"Use {', '.join(_CALL_NAMES)}")
-    values = {**vars(model), **_settings(call)}
+    values = {**vars(model), **_settings(call), "media": media_options(model, call)}
     grammar = call.get("grammar") or parse_response_format(call.get("response_format"))
     if isinstance(grammar, JsonSchema):
         messages, values["system"] = _with_schema(messages, values["system"], grammar.schema)

@@ -18,8 +18,21 @@ if TYPE_CHECKING:
 
 Role = Literal["system", "user", "assistant", "tool"]
 
-Source: TypeAlias = Path | str | bytes
-"""Of a string: a path, a `data:` URL or an http(s) URL. Bare base64 goes through `decode_base64`."""
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A file that content names, wherever that came from: it is read below a folder of
+    `MediaOptions.media_root` or not at all. `holder` is what held the name."""
+
+    name: str
+    holder: str = field(default="content", compare=False)
+
+
+Source: TypeAlias = Path | str | bytes | MediaFile
+"""Of a string: a path, a `data:` URL or an http(s) URL. Bare base64 goes through `decode_base64`.
+
+Strings and paths are the application's own. What comes as data goes through `media.source.referenced`.
+"""
 
 
 class Drawable(Protocol):
@@ -40,6 +53,15 @@ class Text:
     grounding: bool = False
 
 
+MAX_TILES = 128
+"""Of one image: with 256 tokens each they fill the longest context of the family."""
+
+
+def is_tile_count(tiles: object) -> bool:
+    """Whether it may bound the tiles of an image."""
+    return is_integer(tiles, 1, MAX_TILES)
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """`min_tiles` and `max_tiles` bound the 448 px tiles it is cut into; None leaves it to the engine."""
@@ -50,9 +72,11 @@ class Image:
 
     def __post_init__(self) -> None:
         low, high = self.min_tiles, self.max_tiles
-        if any(tiles is not None and tiles < 1 for tiles in (low, high)) or (low or 1) > (high or low or 1):
+        known = [tiles for tiles in (low, high) if tiles is not None]
+        if not all(map(is_tile_count, known)) or known != sorted(known):
             raise MessageError(
-                f"an image cannot have {low} to {high} tiles", remedy="Give 1 <= min_tiles <= max_tiles"
+                f"an image cannot have {brief(low)} to {brief(high)} tiles",
+                remedy=f"Give 1 <= min_tiles <= max_tiles <= {MAX_TILES}",
             )
 
 
@@ -78,12 +102,16 @@ class Video:
     end: float | None = None
 
     def __post_init__(self) -> None:
-        if self.frames is not None and self.frames < 1:
-            raise MessageError(f"a video cannot have {self.frames} frames", remedy="Ask for one at least")
-        start = self.start or 0.0
-        if not 0 <= start < (float("inf") if self.end is None else self.end):
+        if self.frames is not None and not is_integer(self.frames, 1, _MOST_FRAMES):
             raise MessageError(
-                f"a video cannot be shown from {self.start} to {self.end} s", remedy="Give 0 <= start < end"
+                f"a video cannot have {brief(self.frames)} frames", remedy=f"Ask for 1 to {_MOST_FRAMES:,}"
+            )
+        known = [when for when in (self.start, self.end) if when is not None]
+        sound = all(is_number(when) and 0 <= when <= _MOST_SECONDS for when in known)
+        if not sound or (self.start or 0) >= (_MOST_SECONDS if self.end is None else self.end):
+            raise MessageError(
+                f"a video cannot be shown from {brief(self.start)} to {brief(self.end)} s",
+                remedy="Give seconds, 0 <= start < end",
             )
 
 
@@ -93,6 +121,12 @@ class Document:
 
     source: Source = field(repr=False)
     pages: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.pages is not None and not (isinstance(self.pages, str) and len(self.pages) <= _LONGEST_PAGES):
+            raise MessageError(
+                f"pages cannot be {brief(self.pages)}", remedy="Write pages like 2-5,9 or 3-, as a string"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +266,25 @@ def decode_base64(text: str) -> bytes:
 
 
 _STANDARD = str.maketrans("-_", "+/")
+_MOST_FRAMES = 100_000
+_MOST_SECONDS = 1e9
+_LONGEST_PAGES = 10_000
+
+
+def is_integer(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def brief(value: object) -> str:
+    """Of any type and length: it came with somebody's message."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return "a huge number"
+    told = repr(value[:100] if isinstance(value, str | bytes | list | tuple) else value)
+    return told if len(told) <= 100 else f"{told[:100]}…"
 
 
 def _parts(parts: Any, kinds: tuple[type, ...], holder: str) -> tuple[Any, ...]:

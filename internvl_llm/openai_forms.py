@@ -36,22 +36,11 @@ def parse_role(name: str) -> Role:
     return _ROLES[name]
 
 
-def parse_detail(detail: str | None) -> int | None:
+def parse_detail(detail: Any) -> int | None:
     """The most tiles of an image; None leaves it to the model's settings. Raises MessageError."""
-    if detail not in _MAX_TILES:
-        raise MessageError(f"unknown detail {detail!r}", remedy="Use low, high or auto")
+    if not isinstance(detail, str | None) or detail not in _MAX_TILES:
+        raise MessageError(f"unknown detail {str(detail)[:100]!r}", remedy="Use low, high or auto")
     return _MAX_TILES[detail]
-
-
-def check_url(url: Any, holder: str) -> str:
-    """Messages point to `data:` and http(s) URLs, never to files of this machine. Raises MessageError."""
-    scheme = url[:64].partition(":")[0].lower() if isinstance(url, str) else ""
-    if scheme not in ("data", "http", "https"):
-        raise MessageError(
-            f"the url of the {holder} is {str(url)[:100]!r}",
-            remedy="Give a data: or http(s) URL, or the content itself as bytes or base64",
-        )
-    return str(url)
 
 
 def parse_tool(tool: Any) -> Tool:

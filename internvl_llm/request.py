@@ -11,9 +11,22 @@ from pydantic import Field
 from internvl_llm.errors import OptionError
 from internvl_llm.grammar import Grammar
 from internvl_llm.media.limits import MediaOptions
-from internvl_llm.messages import Message, conversation
+from internvl_llm.messages import (
+    MAX_TILES,
+    Message,
+    brief,
+    conversation,
+    is_integer,
+    is_number,
+    is_tile_count,
+)
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_llm.tools import Tool, check_tools
+
+_GREEDY = 1e-5
+"""A temperature below it is 0: logits divided by it would pass what float32 can hold."""
+_MOST_STOPS = 256
+_LONGEST_STOP = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +54,37 @@ class Sampling:
     ] = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else tuple(self.stop))
+        stop = (self.stop,) if isinstance(self.stop, str) else self.stop
+        object.__setattr__(self, "stop", tuple(stop) if isinstance(stop, Iterable) else (stop,))
+        penalty, most = self.repetition_penalty, 2**31 - 1
         rules = {
-            "max_tokens": (self.max_tokens >= 1, "Give 1 or more"),
-            "temperature": (0 <= self.temperature < float("inf"), "Give 0 (greedy) or more"),
-            "top_p": (0 < self.top_p <= 1, "Give more than 0, 1 at most"),
-            "top_k": (self.top_k >= 0, "Give 0 (all) or more"),
-            "repetition_penalty": (
-                0 < self.repetition_penalty < float("inf"),
-                "Give more than 0; 1 is none",
+            "max_tokens": (is_integer(self.max_tokens, 1, most), f"Give 1 to {most:,}"),
+            "temperature": (
+                is_number(self.temperature) and 0 <= self.temperature <= 100,
+                "Give 0 (greedy) or more, 100 at most",
             ),
-            "logprobs": (self.logprobs is None or 0 <= self.logprobs <= 20, "Give None, or 0 to 20"),
+            "top_p": (is_number(self.top_p) and 0 < self.top_p <= 1, "Give more than 0, 1 at most"),
+            "top_k": (is_integer(self.top_k, 0, most), f"Give 0 (all) or more, {most:,} at most"),
+            "repetition_penalty": (
+                is_number(penalty) and 0.01 <= penalty <= 100,
+                "Give 0.01 to 100; 1 is none",
+            ),
+            "seed": (
+                self.seed is None or is_integer(self.seed, -(2**63), 2**64 - 1),
+                "Give 64 bits, or None",
+            ),
+            "logprobs": (self.logprobs is None or is_integer(self.logprobs, 0, 20), "Give None, or 0 to 20"),
             "stop": (
-                all(isinstance(text, str) and text for text in self.stop),
-                "Give strings that are not empty",
+                len(self.stop) <= _MOST_STOPS
+                and all(isinstance(text, str) and 0 < len(text) <= _LONGEST_STOP for text in self.stop),
+                f"Give strings that are not empty: {_MOST_STOPS} at most, of {_LONGEST_STOP:,} characters",
             ),
         }
         for name, (holds, remedy) in rules.items():
             if not holds:
-                raise OptionError(f"{name} cannot be {getattr(self, name)!r}", remedy=remedy)
+                raise OptionError(f"{name} cannot be {brief(getattr(self, name))}", remedy=remedy)
+        if self.temperature < _GREEDY:
+            object.__setattr__(self, "temperature", 0.0)
 
 
 @runtime_checkable
@@ -126,13 +151,15 @@ class Request:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", check_tools(self.tools, self.tool_choice))
-        if not 1 <= self.n <= 64:
-            raise OptionError(f"n cannot be {self.n}", remedy="Ask for 1 to 64 answers")
+        if not is_integer(self.n, 1, 64):
+            raise OptionError(f"n cannot be {brief(self.n)}", remedy="Ask for 1 to 64 answers")
         if self.critic is not None and self.n == 1:
             raise OptionError("a critic has nothing to choose from", remedy="Ask for several answers (n)")
-        if not 1 <= self.min_tiles <= self.max_tiles:
+        bounds = (self.min_tiles, self.max_tiles)
+        if not all(map(is_tile_count, bounds)) or self.min_tiles > self.max_tiles:
             raise OptionError(
-                f"{self.min_tiles} to {self.max_tiles} tiles", remedy="Give 1 <= min_tiles <= max_tiles"
+                f"{brief(self.min_tiles)} to {brief(self.max_tiles)} tiles",
+                remedy=f"Give 1 <= min_tiles <= max_tiles <= {MAX_TILES}",
             )
         if self.n > 1 and not self.sampling.temperature:
             raise OptionError("n answers would all be alike", remedy="Give sampling a temperature above 0")

@@ -23,7 +23,7 @@ except ImportError as error:
         "LangChain is not installed", remedy="Run pip install 'internvl-documents[langchain]'"
     ) from error
 
-from internvl_llm.chat_options import OPTIONS, ChatFields, to_request
+from internvl_llm.chat_options import OPTIONS, ChatFields, media_options, to_request
 from internvl_llm.engine import Engine
 from internvl_llm.engines.streams import aevents, events
 from internvl_llm.langchain.messages import to_messages
@@ -61,7 +61,8 @@ class ChatInternVL(ChatFields, BaseChatModel):
     decoded under a grammar: they parse unless `max_tokens` or a stop string cut them off.
 
     Content blocks: text, images, PDFs and other documents, and videos, in the forms of LangChain, OpenAI and
-    Anthropic, in tool messages too (videos aside), as base64 or as data: or http(s) URLs; never as paths.
+    Anthropic, in tool messages too (videos aside), as base64 or as data: or http(s) URLs; as paths only below
+    the folders of `media_root`.
     `min_tiles`, `max_tiles`, `pages`, `frames`, `start` and `end` may stand in a block or its `extras`, and
     `"grounding": True` in a text's, whose `<ref>` then asks for boxes: `internvl_llm.image_boxes` reads them.
 
@@ -250,5 +251,5 @@ class ChatInternVL(ChatFields, BaseChatModel):
         model = str(kwargs.get("model") or self.model)
         call = {name: value for name, value in kwargs.items() if name not in _HANDLED}
         call["stop"] = stop or kwargs.get("stop") or None
-        request = to_request(to_messages(messages), self, call)
+        request = to_request(to_messages(messages, media_options(self, call)), self, call)
         return request, self._engine(model), model

@@ -1,11 +1,11 @@
 """LangChain messages and content blocks as ours: pure functions.
 
-Blocks come from anywhere, so what they point to is a `data:` or http(s) URL, never a file of this machine.
+Blocks come from anywhere: what they may point to is `media.source`'s to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -20,6 +20,8 @@ from langchain_core.messages import (
 )
 
 from internvl_llm.errors import MessageError
+from internvl_llm.media.limits import MediaOptions
+from internvl_llm.media.source import check_files, data_url, referenced
 from internvl_llm.messages import (
     Document,
     Image,
@@ -33,9 +35,11 @@ from internvl_llm.messages import (
     Video,
     decode_base64,
 )
-from internvl_llm.openai_forms import check_url, parse_detail, parse_role
+from internvl_llm.openai_forms import parse_detail, parse_role
+from internvl_llm.request import DEFAULT_MEDIA
 
 Block = Mapping[str, Any]
+
 
 _DOCUMENTS = ("application/pdf", "image/tiff")
 _CALLS = ("tool_use", "tool_call")
@@ -49,16 +53,20 @@ _REMEDIES = {
 }
 
 
-def to_messages(messages: Iterable[BaseMessage]) -> tuple[Message, ...]:
+def to_messages(messages: Iterable[BaseMessage], media: MediaOptions = DEFAULT_MEDIA) -> tuple[Message, ...]:
     """Raises MessageError for what InternVL cannot be shown; names of people are not shown to it."""
     names: dict[str, str] = {}
     converted: list[Message] = []
-    for message in messages:
-        for turn in _turns(message, names):
-            names.update((part.id, part.name) for part in turn.parts if isinstance(part, ToolCall))
-            converted.append(turn)
+    try:
+        for message in messages:
+            for turn in _turns(message, names):
+                names.update((part.id, part.name) for part in turn.parts if isinstance(part, ToolCall))
+                converted.append(turn)
+    except RecursionError as error:
+        raise MessageError("content is nested too deeply", remedy="Give blocks side by side") from error
     if not converted:
         raise MessageError("the conversation is empty", remedy="Give one message at least")
+    check_files(converted, media)
     return tuple(converted)
 
 
@@ -101,6 +109,10 @@ def _result_parts(content: Any) -> tuple[Any, ...]:
     """Of a tool result, which says itself what it cannot hold."""
     if isinstance(content, str):
         return (Text(content),)
+    if not isinstance(content, Sequence):
+        raise MessageError(
+            f"a tool result has a {type(content).__name__} as its content", remedy="Give a text or blocks"
+        )
     # What comes from tools is never more than text.
     return tuple(
         Text(part.text) if isinstance(part, Text) else part for block in content for part in _parts(block)
@@ -164,7 +176,7 @@ def _image_url(block: Block) -> tuple[Part, ...]:
     fields = _nested(block, "image_url")
     tiles = parse_detail(fields.get("detail", block.get("detail")))
     settings = {"max_tiles": tiles} | _settings(block, "min_tiles", "max_tiles")
-    return (Image(check_url(fields.get("url"), "image_url block"), **settings),)
+    return (Image(referenced(fields.get("url"), "image_url block"), **settings),)
 
 
 def _image(block: Block) -> tuple[Part, ...]:
@@ -184,10 +196,10 @@ def _file(block: Block) -> tuple[Part, ...]:
         return _result_parts(source.get("content") or "")
     if isinstance(source, Mapping) and source.get("type") == "text":
         return _plain_text({**block, "text": source.get("data")})
-    stated = fields.get("mime_type") or (source or {}).get("media_type")
+    stated = fields.get("mime_type") or (source.get("media_type") if isinstance(source, Mapping) else None)
     mime = str(stated or _data_url_type(fields) or _DOCUMENTS[0])
     has_data = "file_data" in fields
-    content = check_url(fields["file_data"], "file block") if has_data else _source(fields, "file")
+    content = referenced(fields["file_data"], "file block") if has_data else _source(fields, "file")
     if mime in _DOCUMENTS:
         return (Document(content, **_settings(block, "pages")),)
     if mime.startswith("image/"):
@@ -232,7 +244,7 @@ def _source(block: Block, kind: str = "") -> Source:
     if isinstance(data, str) and data:
         return decode_base64(data)
     if "url" in fields:
-        return check_url(fields["url"], f"{kind} block")
+        return referenced(fields["url"], f"{kind} block")
     present = ", ".join(sorted(set(map(str, fields)) - {"type"})) or "nothing"
     raise MessageError(f"the {kind} block has {present}", remedy="Give base64 or url; there is no file store")
 
@@ -249,8 +261,6 @@ def _decode_text(content: Source) -> str:
     if isinstance(content, bytes):
         return content.decode("utf-8", "replace")
     if isinstance(content, str) and content[:5].lower() == "data:":
-        from internvl_llm.media.source import data_url
-
         return data_url(content, "the text").decode("utf-8", "replace")
     raise MessageError("a text is given as a URL", remedy="Fetch it yourself and give it as text")
 

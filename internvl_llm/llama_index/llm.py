@@ -31,7 +31,7 @@ except ImportError as error:
         "LlamaIndex is not installed", remedy="Run pip install 'internvl-documents[llama-index]'"
     ) from error
 
-from internvl_llm.chat_options import ChatFields, to_request
+from internvl_llm.chat_options import ChatFields, media_options, to_request
 from internvl_llm.engine import Engine, EngineSpec
 from internvl_llm.engines.open import to_spec
 from internvl_llm.engines.profile import ModelProfile, model_profile
@@ -51,6 +51,9 @@ class InternVL(ChatFields, StructuredPrediction):
     """A local InternVL checkpoint. Weights are loaded by the first call, once a process for all who ask for
     the same engine; callers, sync and async, are batched together.
 
+    Blocks name no files (`path`, or a `url` that is none) unless `media_root` has the folders that they may
+    be read from: messages may come as JSON.
+
     Every field but the engine's can be given to a call as well: `llm.chat(messages, max_tokens=64)`; and so
     can `grammar`, `tools` and `tool_choice` as in `Request`, and OpenAI's `response_format`. The `<ref>` of
     a message with `additional_kwargs={"grounding": True}` asks for boxes, which `internvl_llm.image_boxes`
@@ -58,11 +61,12 @@ class InternVL(ChatFields, StructuredPrediction):
 
     Example:
         ```python
+        from pathlib import Path
         from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
         from internvl_llm.llama_index import InternVL
 
         llm = InternVL("OpenGVLab/InternVL3-8B")
-        blocks = [ImageBlock(path="invoice.png"), TextBlock(text="What is the total?")]
+        blocks = [ImageBlock(image=Path("invoice.png").read_bytes()), TextBlock(text="What is the total?")]
         print(llm.chat([ChatMessage(role="user", blocks=blocks)]).message.content)
         ```
 
@@ -253,7 +257,7 @@ class InternVL(ChatFields, StructuredPrediction):
         call = {**kwargs, "tools": [to_tool(tool) for tool in kwargs.get("tools") or ()]}
         if self.system_prompt:
             call.setdefault("system", self.system_prompt)
-        return to_request(to_messages(messages), self, call), self._engine()
+        return to_request(to_messages(messages, media_options(self, call)), self, call), self._engine()
 
 
 def _user(prompt: str) -> list[ChatMessage]:

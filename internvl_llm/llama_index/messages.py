@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from io import IOBase
-from pathlib import Path
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -17,6 +17,8 @@ from llama_index.core.base.llms.types import (
 )
 
 from internvl_llm.errors import MessageError
+from internvl_llm.media.limits import MediaOptions
+from internvl_llm.media.source import check_files, referenced
 from internvl_llm.messages import (
     Document,
     Image,
@@ -30,13 +32,13 @@ from internvl_llm.messages import (
     decode_base64,
 )
 from internvl_llm.openai_forms import (
-    check_url,
     parse_arguments,
     parse_detail,
     parse_role,
     parse_tool,
     parse_tool_call,
 )
+from internvl_llm.request import DEFAULT_MEDIA
 from internvl_llm.tools import Tool
 
 _REMEDIES = {
@@ -48,7 +50,7 @@ _REMEDIES = {
 }
 
 
-def to_messages(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
+def to_messages(messages: Sequence[ChatMessage], media: MediaOptions = DEFAULT_MEDIA) -> tuple[Message, ...]:
     """Raises MessageError for what InternVL cannot be shown."""
     names: dict[str, str] = {}
     converted = []
@@ -70,6 +72,7 @@ def to_messages(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
             parts += _additional_calls(message)
         names.update((part.id, part.name) for part in parts if isinstance(part, ToolCall))
         converted.append(Message(role, parts))
+    check_files(converted, media)
     return tuple(converted)
 
 
@@ -99,16 +102,17 @@ def _part(block: Any, index: int) -> Part:
 
 
 def _source(block: ImageBlock | VideoBlock | DocumentBlock, data: Any) -> Source:
-    """Bytes are base64 in blocks; a URL must not name a file, which only `path`, the caller's own, may."""
+    """Bytes are base64 in blocks. A message may have been JSON, so its `path` is not the caller's word; it is
+    of the folder that the process is in, as LlamaIndex has it."""
     if isinstance(data, IOBase):
         data.seek(0)
         return bytes(data.read())
     if data:
         return decode_base64(bytes(data).decode("latin-1"))
     if block.path is not None:
-        return Path(block.path)
+        return referenced(os.path.abspath(block.path), type(block).__name__)
     if block.url:
-        return check_url(str(block.url), type(block).__name__)
+        return referenced(str(block.url), type(block).__name__)
     raise MessageError(f"the {type(block).__name__} is empty", remedy="Give its bytes, a path or a url")
 
 

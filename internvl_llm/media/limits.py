@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from internvl_llm.errors import OptionError
+from internvl_llm.messages import brief, is_integer, is_number
 
 
 class Limits(BaseModel):
@@ -53,3 +58,27 @@ class MediaOptions:
     """Images, pages and frames of one conversation."""
     max_video_seconds: float = 3600.0
     """Length of a video."""
+    media_root: tuple[Path, ...] = ()
+    """Folders below which content that comes as data (blocks of chat messages) may name files; one or
+    several. Links are followed where they stay below. Without a folder no content names a file."""
+
+    def __post_init__(self) -> None:
+        for name, most in (("dpi", 4800), ("frames", 10**6), ("max_images", 10**6)):
+            value = getattr(self, name)
+            if not is_integer(value, 1, most):
+                raise OptionError(f"{name} cannot be {brief(value)}", remedy=f"Give 1 to {most:,}")
+        seconds = self.max_video_seconds
+        if not is_number(seconds) or not 0 < seconds <= 1e9:
+            raise OptionError(f"max_video_seconds cannot be {brief(seconds)}", remedy="Give seconds")
+        hosts = self.allow_hosts
+        object.__setattr__(self, "allow_hosts", (hosts,) if isinstance(hosts, str) else tuple(hosts))
+        object.__setattr__(self, "media_root", folders(self.media_root))
+
+
+def folders(given: str | Path | Iterable[str | Path]) -> tuple[Path, ...]:
+    """Absolute; one or several. Raises OptionError for what is none."""
+    paths = [given] if isinstance(given, str | Path) else list(given)
+    missing = [str(path) for path in paths if not str(path) or not Path(path).is_dir()]
+    if missing:
+        raise OptionError(f"media_root: no such folder: {', '.join(missing)[:200]}", remedy="Give folders")
+    return tuple(Path(path).absolute() for path in paths)

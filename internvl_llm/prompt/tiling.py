@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from internvl_llm.errors import MediaError, OptionError
+from internvl_llm.messages import MAX_TILES, brief, is_tile_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,10 +50,10 @@ def _grids(min_tiles: int, max_tiles: int) -> tuple[tuple[int, int], ...]:
 
 
 def _check(width: int, height: int, min_tiles: int, max_tiles: int) -> None:
-    if not 1 <= min_tiles <= max_tiles:
+    if not (is_tile_count(min_tiles) and is_tile_count(max_tiles)) or min_tiles > max_tiles:
         raise OptionError(
-            f"min_tiles={min_tiles} and max_tiles={max_tiles} allow no grid",
-            remedy="Give 1 <= min_tiles <= max_tiles",
+            f"min_tiles={brief(min_tiles)} and max_tiles={brief(max_tiles)} allow no grid",
+            remedy=f"Give 1 <= min_tiles <= max_tiles <= {MAX_TILES}",
         )
     if width < 1 or height < 1:
         raise MediaError(f"an image of {width}x{height} pixels has nothing to see", remedy="Leave it out")

@@ -12,7 +12,6 @@ from internvl_llm.events import TokenLogprob
 from internvl_llm.grammar import JsonObject, JsonSchema
 from internvl_llm.messages import ToolCall
 from internvl_llm.openai_forms import (
-    check_url,
     dump_logprobs,
     dump_response_format,
     dump_tool,
@@ -43,19 +42,6 @@ def test_detail() -> None:
     assert [parse_detail(detail) for detail in (None, "auto", "high", "low")] == [None, None, None, 1]
     with pytest.raises(MessageError, match="unknown detail 'best'.*low"):
         parse_detail("best")
-
-
-@pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "/etc/passwd", "ftp://a/b", "a.png", "", None, 7, "C:\\a.png", b"http://a"]
-)
-def test_urls_that_may_name_files(url: Any) -> None:
-    with pytest.raises(MessageError, match=r"the url of the picture is .*data: or http\(s\)"):
-        check_url(url, "picture")
-
-
-def test_urls() -> None:
-    for url in ("https://example.org/a.png", "HTTP://a", "data:image/png;base64,AAAA"):
-        assert check_url(url, "picture") == url
 
 
 @pytest.mark.parametrize(

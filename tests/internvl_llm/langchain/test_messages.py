@@ -86,6 +86,35 @@ REFUSED: list[tuple[Any, str]] = [
     ({"type": "video", "url": "movie.mp4"}, "movie"),
     ({"type": "tool_use", "name": "f", "input": {}}, "tool_use"),
     ({"type": "non_standard", "value": {}}, "non_standard"),
+    ({"type": "image_url", "image_url": {"url": WEB, "detail": ["low"]}}, "unknown detail"),
+    ({"type": "document", "source": "/etc/passwd"}, "document block|file block"),
+    ({"type": "file", "source": {"type": "content", "content": 7}}, "int as its content"),
+    ({"type": "file", "url": WEB, "pages": 3}, "pages cannot be 3"),
+    ({"type": "file", "url": WEB, "pages": "1," * 10**6}, "pages cannot be"),
+    ({"type": "video", "url": WEB, "frames": 10**9}, "cannot have 1000000000 frames"),
+    ({"type": "video", "url": WEB, "frames": 2.5}, "frames"),
+    ({"type": "video", "url": WEB, "start": float("nan")}, "from nan"),
+    ({"type": "video", "url": WEB, "end": float("inf")}, "to inf"),
+    ({"type": "video", "url": WEB, "end": 1e300}, "to 1e"),
+    ({"type": "video", "url": WEB, "start": "0"}, "from '0'"),
+    *(
+        ({"type": "image", "url": WEB, name: tiles}, "tiles")
+        for name in ("min_tiles", "max_tiles")
+        for tiles in (
+            129,
+            10**6,
+            10**5000,
+            0,
+            -1,
+            True,
+            1.5,
+            float("nan"),
+            float("inf"),
+            "12",
+            [12],
+            {"a": 1},
+        )
+    ),
 ]
 
 
@@ -110,6 +139,16 @@ def test_refused_blocks(block: Any, what: str) -> None:
     with pytest.raises(MessageError, match=what) as caught:
         to_messages([HumanMessage([block])])
     assert caught.value.remedy
+
+
+def test_blocks_in_blocks_in_blocks() -> None:
+    block: dict[str, Any] = {"type": "text", "text": "a"}
+    for _ in range(5000):
+        block = {"type": "document", "source": {"type": "content", "content": [block]}}
+    message = HumanMessage("")
+    message.content = [block]
+    with pytest.raises(MessageError, match="nested too deeply"):
+        to_messages([message])
 
 
 def test_roles() -> None:

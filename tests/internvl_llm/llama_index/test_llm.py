@@ -51,7 +51,8 @@ from internvl_llm.events import Finish, TextDelta, TokenLogprob, ToolCallDelta, 
 from internvl_llm.llama_index import InternVL
 from internvl_llm.llama_index.messages import to_messages, to_tool, tool_calls
 from internvl_llm.llama_index.responses import Answer, partial_json
-from internvl_llm.messages import Document, Image, Text, ToolCall, ToolResult, Video
+from internvl_llm.media.limits import MediaOptions
+from internvl_llm.messages import Document, Image, MediaFile, Text, ToolCall, ToolResult, Video
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from tests.kit.checkpoints import built
 from tests.kit.scripted import USAGE, ScriptedEngine, says
@@ -115,17 +116,18 @@ def test_blocks(tmp_path: Path) -> None:
                 DocumentBlock(path=str(tmp_path / "a.png")),
                 VideoBlock(video=b"\x00\x01 a video"),
             )
-        ]
+        ],
+        MediaOptions(media_root=tmp_path),
     )
     assert message.parts == (
         Text("Look"),
         Image(png()),
         Image(png()),
-        Image(tmp_path / "a.png", max_tiles=1),
+        Image(MediaFile(str(tmp_path / "a.png")), max_tiles=1),
         Image(data),
         Image("https://example.com/a.png"),
         Document(b"%PDF-1.4 ..."),
-        Document(tmp_path / "a.png"),
+        Document(MediaFile(str(tmp_path / "a.png"))),
         Video(b"\x00\x01 a video"),
     )
 
@@ -164,6 +166,8 @@ def test_roles_and_calls() -> None:
         (CachePoint(cache_control=CacheControl(type="ephemeral")), "CachePoint.*Leave it out"),
         (CitableBlock(title="t", source="s", content="c"), "CitableBlock.*blocks of their own"),
         (ImageBlock(url="file:///etc/passwd"), "file:///etc/passwd.*data: or http"),
+        (ImageBlock(path=__file__), "media_root"),
+        (DocumentBlock(path="http:/x"), "media_root"),
         (ImageBlock(url="ftp://host/a.png"), "ftp.*data: or http"),
         (DocumentBlock(url="/etc/passwd"), "/etc/passwd.*data: or http"),
         (ImageBlock(), "ImageBlock is empty"),
