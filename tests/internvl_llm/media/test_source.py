@@ -119,7 +119,7 @@ def test_folders_that_are_none(folder: Any) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other names, no pipes")
-@pytest.mark.parametrize("root", [False, True])
+@pytest.mark.parametrize("root", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_no_block_reaches_a_file_of_this_machine(tmp_path: Path, root: bool) -> None:
     """Every spelling in every form of both frameworks, with an eye on what is opened, in workers too."""
     pytest.importorskip("langchain_core")
@@ -149,7 +149,7 @@ def test_no_block_reaches_a_file_of_this_machine(tmp_path: Path, root: bool) -> 
     assert ran.returncode == 0, ran.stderr[-2000:]
     told = json.loads(ran.stdout.splitlines()[-1])
     seen = {line.split(" ", 1)[1] for line in (tmp_path / "log").read_text().splitlines()}
-    assert told["blocks"] >= 1000
+    assert told["blocks"] >= 800
     if root:
         assert told["answered"] == ["answered (30, 20)"]
     else:
