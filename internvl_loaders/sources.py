@@ -5,14 +5,16 @@ from __future__ import annotations
 import glob
 import hashlib
 import io
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from internvl_llm.media.limits import Limits
+from internvl_llm.names import encodable, file_name
 from internvl_loaders.errors import (
     DocumentNotFoundError,
     OptionError,
@@ -20,22 +22,19 @@ from internvl_loaders.errors import (
     SourcePermissionError,
     limit_error,
 )
+from internvl_loaders.folders import Skipped, in_folder, matching, on_filesystem, only, skipped_files
 
-EXTENSIONS = frozenset(
-    {".pdf", ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-)
+log = logging.getLogger("internvl_loaders")
+
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_MAGIC = re.compile(
-    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|BM....\x00\x00\x00\x00|II\*\x00|MM\x00\*|II\+\x00|MM\x00\+|GIF8[79]a",
-    re.DOTALL,
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """One document: where it is (`path`) or what it is (`data`), or why it is not to be had (`error`).
 
-    `name` is what its pages call their source, `output` the relative path its results are filed under.
+    `name` is what its pages call their source, as UTF-8 can carry it; `output` the relative path its results
+    are filed under.
     """
 
     name: str
@@ -43,6 +42,9 @@ class Source:
     path: Path | None = None
     data: bytes | None = None
     error: SourceError | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", encodable(self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,6 @@ class FsspecFile:
     path: str
 
 
-def is_document(head: bytes) -> bool:
-    """Whether the first bytes of a file are those of a type we read."""
-    return b"%PDF-" in head[:1024] or _MAGIC.match(head) is not None
-
-
 def is_single(source: object) -> bool:
     """Whether `source` can only ever be one document."""
     if isinstance(source, str | os.PathLike):
@@ -79,23 +76,35 @@ def is_single(source: object) -> bool:
     return is_data or hasattr(source, "as_bytes") or not isinstance(source, Iterable)
 
 
-def resolve(source: Any, limits: Limits, allow_hosts: tuple[str, ...] = ()) -> Iterator[Source]:
+def is_url(source: object) -> bool:
+    return isinstance(source, str) and _URL.match(source) is not None
+
+
+def resolve(
+    source: Any, limits: Limits, allow_hosts: tuple[str, ...] = (), skipped: Skipped | None = None
+) -> Iterator[Source]:
     """The documents behind `source`, one by one, in a stable order.
 
     What cannot be had comes as a Source with `error`; a `source` of a type that is no source at all
-    raises OptionError.
+    raises OptionError. Files of folders and globs that are no documents are counted in `skipped`, or logged
+    at the end where that is left out.
     """
-    if isinstance(source, str):
-        if _URL.match(source):
-            yield _url(source, limits, allow_hosts)
-        else:
-            yield from _paths(source)
-    elif isinstance(source, os.PathLike):
-        yield from _paths(os.fspath(source))
+    count = Skipped() if skipped is None else skipped
+    yield from _resolve(source, limits, allow_hosts, count)
+    if skipped is None and count:
+        log.warning("%s", skipped_files(count))
+
+
+def _resolve(source: Any, limits: Limits, allow_hosts: tuple[str, ...], skipped: Skipped) -> Iterator[Source]:
+    if isinstance(source, Source):
+        yield source
+    elif isinstance(source, str | os.PathLike):
+        text = os.fspath(source)
+        yield from [_url(text, limits, allow_hosts)] if is_url(source) else _paths(text, skipped)
     elif isinstance(source, Named):
         yield _named(source, limits)
     elif isinstance(source, FsspecFile):
-        yield from _fsspec(source, limits)
+        yield from _fsspec(source, limits, skipped)
     elif isinstance(source, bytes | bytearray | memoryview):
         yield _memory(bytes(source), None)
     elif _is_image(source):
@@ -103,12 +112,12 @@ def resolve(source: Any, limits: Limits, allow_hosts: tuple[str, ...] = ()) -> I
     elif hasattr(source, "as_bytes") and hasattr(source, "mimetype"):
         yield _blob(source, limits)
     elif hasattr(source, "fs") and hasattr(source, "path"):
-        yield from _fsspec(FsspecFile(source.fs, source.path), limits)
+        yield from _fsspec(FsspecFile(source.fs, source.path), limits, skipped)
     elif hasattr(source, "read"):
         yield _stream(source, None, limits)
     elif isinstance(source, Iterable):
         for item in source:
-            yield from resolve(item, limits, allow_hosts)
+            yield from _resolve(item, limits, allow_hosts, skipped)
     else:
         raise OptionError(
             f"not a source of documents: {type(source).__name__}",
@@ -116,54 +125,40 @@ def resolve(source: Any, limits: Limits, allow_hosts: tuple[str, ...] = ()) -> I
         )
 
 
-def _paths(text: str) -> Iterator[Source]:
+def _paths(text: str, skipped: Skipped) -> Iterator[Source]:
     path = Path(text)
     try:
         if path.is_dir():
-            yield from _directory(path)
-            return
-        if not path.exists() and glob.has_magic(text):
-            names = sorted(glob.glob(text, recursive=True))
-            for name in names:
-                match = Path(name)
-                if match.is_file() and (match.suffix.lower() in EXTENSIONS or _sniff(match)):
-                    yield Source(name, match.name, path=match)
-            if not names:
-                yield _missing(text, "nothing matches this pattern")
-            return
-        yield Source(text, path.name, path=path) if path.exists() else _missing(text, "no such file")
+            yield from _directory(path, skipped)
+        elif not path.exists() and glob.has_magic(text):
+            yield from _glob(text, skipped)
+        else:
+            yield Source(text, path.name, path=path) if path.exists() else _missing(text, "no such file")
     except (OSError, ValueError) as error:
         yield _failed(text, error)
 
 
-def _directory(root: Path) -> Iterator[Source]:
-    """Its documents in depth, by name; linked folders are not entered."""
-    empty = True
-    waiting = [root]
-    while waiting:
-        path = waiting.pop()
-        if path is root or (path.is_dir() and not path.is_symlink()):
-            try:
-                waiting.extend(path / name for name in sorted(os.listdir(path), reverse=True))
-            except OSError as error:
-                empty = False
-                yield _failed(str(path), error)
-        elif path.suffix.lower() in EXTENSIONS or _sniff(path):
-            empty = False
+def _directory(root: Path, skipped: Skipped) -> Iterator[Source]:
+    empty, here = True, Skipped()
+    for path, error in in_folder(root, here):
+        empty = False
+        if error is None:
             yield Source(str(path), path.relative_to(root).as_posix(), path=path)
+        else:
+            yield _failed(str(path), error)
+    skipped.update(here)
     if empty:
-        yield _missing(str(root), "no documents in this folder")
+        yield _missing(str(root), f"no documents in this folder{only(here)}")
 
 
-def _sniff(path: Path) -> bool:
-    """Whether a file without a document's name is one; unreadable ones without the name are not."""
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return is_document(file.read(1024))
-    except OSError:
-        return False
+def _glob(pattern: str, skipped: Skipped) -> Iterator[Source]:
+    empty, here = True, Skipped()
+    for name in matching(pattern, here):
+        empty = False
+        yield Source(name, Path(name).name, path=Path(name))
+    skipped.update(here)
+    if empty:
+        yield _missing(pattern, f"no documents match this pattern{only(here)}")
 
 
 def _missing(name: str, message: str) -> Source:
@@ -228,24 +223,29 @@ def _blob(blob: Any, limits: Limits) -> Source:
     return _memory(data, name)
 
 
-def _fsspec(file: FsspecFile, limits: Limits) -> Iterator[Source]:
+def _fsspec(file: FsspecFile, limits: Limits, skipped: Skipped) -> Iterator[Source]:
     fs, root = file.fs, str(file.path)
+    empty, here = True, Skipped()
     try:
-        folder = fs.isdir(root)
-        paths = sorted(p for p in fs.find(root)) if folder else [root]
+        for path in on_filesystem(fs, root, here):
+            empty = False
+            yield _fsspec_file(fs, path, limits)
     except Exception as error:  # fsspec backends raise whatever their library raises
+        empty = False
         yield _failed(root, error)
-        return
-    for path in paths:
-        if folder and PurePosixPath(path).suffix.lower() not in EXTENSIONS:
-            continue
-        try:
-            with fs.open(path, "rb") as stream:
-                yield _stream(stream, path, limits)
-        except FileNotFoundError:
-            yield _missing(path, "no such file")
-        except Exception as error:
-            yield _failed(path, error)
+    skipped.update(here)
+    if empty:
+        yield _missing(root, f"no documents here{only(here)}")
+
+
+def _fsspec_file(fs: Any, path: str, limits: Limits) -> Source:
+    try:
+        with fs.open(path, "rb") as stream:
+            return _stream(stream, path, limits)
+    except FileNotFoundError:
+        return _missing(path, "no such file")
+    except Exception as error:
+        return _failed(path, error)
 
 
 def _url(url: str, limits: Limits, allow_hosts: tuple[str, ...]) -> Source:
@@ -278,5 +278,4 @@ def _png(image: Any) -> bytes:
 def output_name(name: str) -> str:
     """A file name for a document of that `name` (a URL, a path, a label): its last part, made safe."""
     last = re.split(r"[?#]", name)[0].rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
-    safe = re.sub(r'[\x00-\x1f<>:"|?*]+', "-", last).strip(". ")
-    return safe or "document"
+    return file_name(last.strip(". ")) or "document"

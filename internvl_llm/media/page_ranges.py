@@ -39,3 +39,31 @@ def select_pages(text: str | None, total: int) -> Iterator[int]:
         stop = total if end is None else min(end, total)
         yield from range(max(start, last + 1), stop + 1)
         last = max(last, stop)
+
+
+def absent_pages(text: str | None, total: int) -> str:
+    """What `text` names that a document of `total` pages does not have, as it is written: `50,60-`.
+
+    An open range is absent only as a whole.
+    """
+    absent = []
+    for start, end in page_ranges(text) if text else []:
+        first = max(start, total + 1)
+        if end is None and start > total:
+            absent.append(f"{start}-")
+        elif end is not None and end > total:
+            absent.append(str(end) if first == end else f"{first}-{end}")
+    return ",".join(dict.fromkeys(absent))
+
+
+def lacks(total: int, absent: str) -> str:
+    """The sentence about `absent_pages`."""
+    return f"has {total} page{'s' * (total != 1)}, not {absent[:100]}"
+
+
+def last_page(text: str | None, total: int) -> int:
+    """The last page that `select_pages` gives; 0 where it gives none."""
+    ranges = page_ranges(text) if text else [(1, None)]
+    return max(
+        (total if end is None else min(end, total) for start, end in ranges if start <= total), default=0
+    )

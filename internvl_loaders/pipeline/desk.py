@@ -25,11 +25,17 @@ class Desk:
     def __init__(self, transcriber: Transcriber, in_flight: int, max_pixels: int) -> None:
         self.transcriber = transcriber
         self.max_pixels = max_pixels
+        self._engine: Future[Any] | None = None
         self._room = asyncio.Semaphore(in_flight)
         self._tasks = Tasks("internvl-desk")
 
     def close(self) -> None:
         self._tasks.close()
+
+    def open_engine(self) -> None:
+        """Let no page through from now on before an engine that was asked for is open."""
+        if self._engine is None and self.transcriber.choice.named:
+            self._engine = self._tasks.run(self.transcriber.engine)
 
     def transcribe(
         self,
@@ -59,7 +65,16 @@ class Desk:
                 reply = done.result()
                 self._tasks.run(lambda: self._read(reply, read_without)).add_done_callback(finish)
 
-        drawing.add_done_callback(dispatch)
+        def enter(opened: Future[Any]) -> None:
+            if opened.cancelled() or opened.exception() is not None:
+                finish(opened)
+            else:
+                drawing.add_done_callback(dispatch)
+
+        if self._engine is None:
+            drawing.add_done_callback(dispatch)
+        else:
+            self._engine.add_done_callback(enter)
         return final
 
     async def _read(self, reply: Reply, read_without: Callable[[], Future[Reply]]) -> Reply:

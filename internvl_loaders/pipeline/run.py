@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from internvl_llm.media.page_ranges import select_pages
+from internvl_llm.media.page_ranges import absent_pages, lacks, select_pages
 from internvl_llm.media.workers.frames import Reply
 from internvl_llm.media.workers.pool import Job, Resource, Session, cores, shared_pool
 from internvl_loaders.document import Page
@@ -75,9 +75,15 @@ async def aparse(
         thread.shutdown(wait=False)
 
 
-def sourced_pages(source: Any, options: ParseOptions) -> Generator[tuple[Source, Page], None, None]:
-    """`parse`, each page with the Source it is of: tells apart documents of the same name."""
-    return _Run(source, ParseOptions.of(options)).sourced_pages()
+def sourced_pages(
+    source: Any, options: ParseOptions, *, engine_first: bool = False
+) -> Generator[tuple[Source, Page], None, None]:
+    """`parse`, each page with the Source it is of: tells apart documents of the same name.
+
+    With `engine_first` no page that is not in the cache comes before an engine that was asked for is open,
+    whether the page needs it or not.
+    """
+    return _Run(source, ParseOptions.of(options), engine_first=engine_first).sourced_pages()
 
 
 @dataclass(slots=True)
@@ -92,8 +98,9 @@ class _Opening:
 class _Run:
     """One iteration: sources are fetched, documents opened and pages read ahead, all bounded."""
 
-    def __init__(self, source: Any, options: ParseOptions) -> None:
+    def __init__(self, source: Any, options: ParseOptions, *, engine_first: bool = False) -> None:
         self.options = options
+        self.engine_first = engine_first
         jobs = options.jobs or cores()
         self.threads_alone = cores()
         self.desk = _desk(options)
@@ -196,6 +203,8 @@ class _Run:
                     source=source.name,
                     remedy="Give pages it has",
                 )
+            if absent := absent_pages(self.options.pages, total):
+                log.warning("%s", PageRangeError(lacks(total, absent), source=source.name))
         except InternVLError as error:
             future: Future[Reply] = Future()
             future.set_exception(error)
@@ -215,6 +224,8 @@ class _Run:
         assert document is not None
         if self.desk is None:
             return self._submit(document, request, keep=keep)
+        if self.engine_first:
+            self.desk.open_engine()
         drawing = self._submit(document, request | {"op": "show"})
         return self.desk.transcribe(drawing, lambda: self._submit(document, request), keep)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from internvl_llm.media.page_ranges import absent_pages, lacks
 from internvl_loaders.document import Block, Page, Table
 
 Scalar = str | int | float
@@ -53,8 +54,8 @@ def table_metadata(table: Table) -> Metadata:
     return {"table_html": table.to_html(), "table_csv": table.to_csv()}
 
 
-def document_metadata(pages: list[Page]) -> Metadata:
-    """`confidence` is that of the least certain page."""
+def document_metadata(pages: list[Page], asked_for: str | None = None) -> Metadata:
+    """`confidence` is that of the least certain page; pages `asked_for` that it has not are in the reason."""
     failed = [page for page in pages if page.status == "failed"]
     if failed:
         status = "partial" if len(failed) < len(pages) else "failed"
@@ -62,6 +63,8 @@ def document_metadata(pages: list[Page]) -> Metadata:
         status = "empty" if all(page.status == "empty" for page in pages) else "ok"
     confidences = [page.confidence for page in pages if page.confidence is not None]
     reasons = [f"page {page.number}: {page.reason}" if page.number else page.reason for page in failed]
+    if pages[0].number and (absent := absent_pages(asked_for, pages[0].total_pages)):
+        reasons.append(lacks(pages[0].total_pages, absent))
     return without_blanks(
         {
             **source_metadata(pages[0].source),

@@ -80,7 +80,7 @@ class Recorder:
         if self.options.mode != "document" or not document.pages:
             return []
         first = document.pages[0]
-        metadata = document_metadata(document.pages) | {"mode": self.options.mode}
+        metadata = document_metadata(document.pages, self.options.pages) | {"mode": self.options.mode}
         if metadata["status"] == "failed" and self.options.on_error == "skip":
             return []
         text = self.options.page_separator.join(t for t in document.texts if t)

@@ -22,8 +22,9 @@ from internvl_llm.media.page_ranges import page_ranges, select_pages
 from internvl_llm.media.workers.frames import read_frame, write_frame
 from internvl_loaders.cli.output import Names
 from internvl_loaders.errors import OptionError, SourceError
+from internvl_loaders.folders import is_document
 from internvl_loaders.options import ParseOptions
-from internvl_loaders.sources import Named, Source, is_document, is_single, output_name, resolve
+from internvl_loaders.sources import Named, Source, is_single, output_name, resolve
 from tests.fuzz.target import target
 
 LIMITS = Limits(max_bytes=1000, max_seconds=1, max_download_seconds=1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from internvl_llm.media.limits import Limits
-from internvl_llm.media.page_ranges import page_ranges, select_pages
+from internvl_llm.media.page_ranges import absent_pages, last_page, page_ranges, select_pages
 from internvl_loaders.errors import OptionError
 from internvl_loaders.options import ParseOptions
 
@@ -23,6 +23,24 @@ from internvl_loaders.options import ParseOptions
 )
 def test_select_pages(text: str | None, total: int, expected: list[int]) -> None:
     assert list(select_pages(text, total)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "total", "expected", "last"),
+    [
+        (None, 2, "", 2),
+        ("1,50", 2, "50", 1),
+        ("1-5", 2, "3-5", 2),
+        ("-5", 2, "3-5", 2),
+        ("2-", 2, "", 2),
+        ("1,3-", 2, "3-", 1),
+        ("50,50,60-70", 2, "50,60-70", 0),
+        ("2,1-9,3", 2, "3-9,3", 2),
+    ],
+)
+def test_pages_that_are_not_there(text: str | None, total: int, expected: str, last: int) -> None:
+    assert absent_pages(text, total) == expected
+    assert last_page(text, total) == last == max(select_pages(text, total), default=0)
 
 
 @pytest.mark.parametrize("text", ["", "-", "0", "0-3", "5-2", "a", "1;2", "1-2-3", "1,,2", "1.5", "9" * 5000])

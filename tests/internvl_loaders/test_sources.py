@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import ast
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,9 @@ from internvl_loaders.errors import (
     SourcePermissionError,
     UrlError,
 )
+from internvl_loaders.folders import Skipped, skipped_files
 from internvl_loaders.sources import FsspecFile, Named, Source, is_single, output_name, resolve
+from tests.kit.names import UNDECODABLE
 from tests.kit.pdfs import pdf
 
 LIMITS = Limits()
@@ -64,6 +70,107 @@ def test_nothing_there(tmp_path: Path, what: str) -> None:
     assert isinstance(source.error, DocumentNotFoundError)
     assert isinstance(source.error, FileNotFoundError)
     assert what in str(source.error)
+
+
+@pytest.fixture
+def mixed(folder: Path) -> Path:
+    """Eight files that are no documents, litter that is not worth a word, and a loop."""
+    for name in ("a.HEIC", "b/b.heic", "b/c.heic", "x.docx", "x.zip", "mail.eml", "noext", "odd.\x1b[31m"):
+        (folder / name).write_bytes(b"PK\x03\x04 no document")
+    (folder / "__MACOSX").mkdir()
+    for name in (
+        "__MACOSX/a.pdf",
+        "._a.pdf",
+        ".DS_Store",
+        "~$x.docx",
+        "Thumbs.db",
+        "b/desktop.ini",
+        "b/._c.PNG",
+    ):
+        (folder / name).write_bytes(pdf("litter"))
+    (folder / "b" / "loop").symlink_to(folder)
+    return folder
+
+
+def test_what_a_folder_holds_besides_documents_is_counted(
+    mixed: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    skipped = Skipped()
+    found = list(resolve(mixed, LIMITS, (), skipped))
+    assert [s.output for s in found] == ["a.pdf", "b/c.PNG", "b/deep/nameless"]
+    assert skipped == {
+        ".heic": 3, ".docx": 1, ".zip": 1, ".eml": 1, ".txt": 1, "without a type": 2, "linked folder": 1
+    }  # fmt: skip
+    assert skipped_files(skipped).startswith("10 files skipped: ")
+    assert skipped_files(skipped).endswith("3 .heic")
+    assert not caplog.records
+    assert len(sources([str(mixed), f"{mixed}/*.docx"])) == 4
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and record.getMessage().startswith("11 files skipped: ")
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("*.docx", "no documents match this pattern, only 1 .docx"),
+        ("*.odt", "no documents match this pattern"),
+        ("none", "no documents in this folder, only 1 .docx, 2 .heic"),
+    ],
+)
+def test_nothing_but_other_files_is_a_failure_that_says_so(mixed: Path, what: str, told: str) -> None:
+    (mixed / "none").mkdir()
+    for name in ("1.heic", "2.heic", "3.docx", "._4.pdf"):
+        (mixed / "none" / name).touch()
+    (source,) = sources(str(mixed / what))
+    assert isinstance(source.error, DocumentNotFoundError)
+    assert f"{told}. Check the path" in str(source.error)
+
+
+def test_litter_that_is_named_is_read(mixed: Path) -> None:
+    for name in ("._a.pdf", "__MACOSX", "__MACOSX/*"):
+        (source,) = sources(str(mixed / name))
+        assert source.error is None and source.path is not None
+
+
+def test_a_thousand_kinds_are_not_listed() -> None:
+    from internvl_loaders.folders import _count
+
+    skipped = Skipped()
+    for number in range(1000):
+        _count(skipped, f".k{number}")
+    assert len(skipped) == 101
+    assert len(skipped_files(skipped)) < 200
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="another user is needed")
+def test_what_cannot_be_looked_at_costs_itself_only(tmp_path: Path) -> None:
+    """A folder that another user may not list, and one whose entries he may not look at."""
+    for name, mode in (("a-closed", 0o000), ("b-listed", 0o744), ("c-open", 0o755)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.pdf").write_bytes(pdf("x"))
+        (tmp_path / name).chmod(mode)
+    above = tmp_path
+    while above != above.parent and above.stat().st_mode & 0o005 != 0o005:
+        above.chmod(0o755)
+        above = above.parent
+    code = (
+        "import os, sys\nfrom internvl_loaders.sources import resolve, Limits\nos.setuid(65534)\n"
+        "print([(s.output, type(s.error).__name__) for s in resolve(sys.argv[1], Limits())])"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert ast.literal_eval(run.stdout) == [
+        ("a-closed", "SourcePermissionError"),
+        ("x.pdf", "SourcePermissionError"),
+        ("c-open/x.pdf", "NoneType"),
+    ], run.stderr
+
+
+def test_a_name_that_is_no_utf8_can_be_carried_and_opened(tmp_path: Path) -> None:
+    for name in UNDECODABLE:
+        (tmp_path / f"{name}.pdf").write_bytes(pdf("x"))
+    found = sources(tmp_path)
+    assert len({source.name.encode() for source in found}) == len(UNDECODABLE)
+    assert all(source.path is not None and source.path.read_bytes() for source in found)
 
 
 def test_no_permission(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -130,6 +237,23 @@ def test_a_pil_image_keeps_orientation_and_resolution() -> None:
 def test_lists_are_flattened_and_keep_going(folder: Path) -> None:
     found = sources([folder / "gone.pdf", [folder / "a.pdf", pdf("x")]])
     assert [s.error is None for s in found] == [False, True, True]
+
+
+def test_fsspec_folders_and_globs() -> None:
+    fsspec = pytest.importorskip("fsspec")
+    fs = fsspec.filesystem("memory")
+    fs.pipe({f"/kinds/{name}": b"x" for name in ("a.pdf", "b.docx", "b/c.HEIC", "._a.pdf", "__MACOSX/a.pdf")})
+    for root, names, kinds in (
+        ("/kinds", ["/kinds/a.pdf"], {".docx": 1, ".heic": 1}),
+        ("/kinds/*", ["/kinds/a.pdf"], {".docx": 1}),
+        ("/kinds/._a.pdf", ["/kinds/._a.pdf"], {}),
+    ):
+        skipped = Skipped()
+        found = list(resolve(FsspecFile(fs, root), LIMITS, (), skipped))
+        assert ([s.name for s in found], dict(skipped)) == (names, kinds)
+    (source,) = sources(FsspecFile(fs, "/kinds/*.docx"))
+    assert isinstance(source.error, DocumentNotFoundError)
+    assert "no documents here, only 1 .docx" in str(source.error)
 
 
 def test_fsspec() -> None:

@@ -39,7 +39,7 @@ HOUSE = {
         ("document", "readers"),
         ("render",),
         ("sources", "options"),
-        ("values", "content"),
+        ("values", "content", "folders"),
         ("errors",),
     ),
 }

@@ -21,6 +21,7 @@ from internvl_llm.messages import Image
 from internvl_llm.request import Request
 from internvl_loaders import Page, ParseOptions, aparse, parse
 from internvl_loaders.errors import PageError
+from internvl_loaders.pipeline.run import sourced_pages
 from internvl_loaders.transcribe.model.prompt import PROMPT
 from tests.kit.pdfs import pdf
 from tests.kit.scripted import Script, ScriptedEngine, shown
@@ -292,6 +293,26 @@ def test_an_engine_that_cannot_be_opened_raises_once(tmp_path: Path, monkeypatch
             list(parse(scan(400, 410), transcriber="internvl", model="InternVL3-1B", on_error=on_error))
     letter = pdf("A letter of\nseveral words.")
     assert [page.method for page in parse(letter, model="InternVL3-1B")] == ["text-layer"]
+    assert_no_threads()
+
+
+def test_an_engine_may_be_wanted_before_the_first_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = pdf("A letter of\nseveral words.")
+
+    def refuse(spec: Any) -> Any:
+        raise CheckpointError("its weights are not here", remedy="Fetch them")
+
+    monkeypatch.setattr("internvl_llm.engines.open.open_engine", refuse)
+    for transcriber in ("auto", "internvl"):
+        options = ParseOptions.of(model="InternVL3-1B", transcriber=transcriber)
+        pages = sourced_pages([letter, scan(400)], options, engine_first=True)
+        with pytest.raises(CheckpointError, match="weights are not here"):
+            next(pages)
+    monkeypatch.setattr("internvl_llm.engines.open.open_engine", lambda spec: ScriptedEngine("text"))
+    pages = sourced_pages([letter, scan(400)], options, engine_first=True)
+    assert [page.status for _, page in pages] == ["ok", "ok"]
     assert_no_threads()
 
 
