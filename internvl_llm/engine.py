@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Protocol, get_args, runtime_checkable
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Protocol, get_args, get_type_hints, runtime_checkable
 
 from pydantic import Field
 
@@ -102,14 +103,62 @@ class EngineSpec:
     """Tiles the vision tower sees at once."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.device_map, Mapping):
-            object.__setattr__(self, "device_map", tuple(self.device_map.items()))
+        if self.device_map is not None:
+            object.__setattr__(self, "device_map", _modules(self.device_map))
+        for name, kinds in _kinds().items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                raise OptionError(f"{name} cannot be {_brief(value)}", remedy=f"Give {_listed(kinds)}")
+        if not self.model:
+            raise OptionError("no model is named", remedy="Give its name or folder")
         if self.precision not in get_args(Precision):
             raise OptionError(
-                f"unknown precision {self.precision!r}", remedy=f"Use one of {', '.join(get_args(Precision))}"
+                f"unknown precision {_brief(self.precision)}",
+                remedy=f"Use one of {', '.join(get_args(Precision))}",
             )
         least = {"max_batch": 1, "kv_bytes": 1, "replicas": 1, "prefill_chunk": 1, "vision_chunk": 1}
         for name, low in {**least, "prefix_bytes": 0, "feature_bytes": 0}.items():
             value = getattr(self, name)
             if value is not None and value < low:
                 raise OptionError(f"{name} cannot be {value}", remedy=f"Give {low} or more")
+
+
+@cache
+def _kinds() -> dict[str, tuple[type, ...]]:
+    """What the values of each field are, but of those that are looked at one by one."""
+    hints = get_type_hints(EngineSpec)
+    return {
+        field.name: get_args(hint) or (hint,)
+        for field in fields(EngineSpec)
+        if field.name not in ("precision", "device_map")
+        for hint in [hints[field.name]]
+    }
+
+
+def _modules(device_map: object) -> tuple[tuple[str, int | str], ...]:
+    """Pairs of a module and its device, of a mapping or a sequence."""
+    pairs = device_map.items() if isinstance(device_map, Mapping) else device_map
+    if isinstance(pairs, Iterable) and not isinstance(pairs, str | bytes):
+        match [tuple(pair) if isinstance(pair, list) else pair for pair in pairs]:
+            case modules if all(map(_is_placed, modules)):
+                return tuple(modules)
+    raise OptionError(
+        f"device_map cannot be {_brief(device_map)}", remedy="Give modules and the GPU, or cpu, of each"
+    )
+
+
+def _is_placed(pair: object) -> bool:
+    match pair:
+        case (str(), int() | str() as device):
+            return not isinstance(device, bool)
+    return False
+
+
+def _listed(kinds: tuple[type, ...]) -> str:
+    words = {int: "a whole number", str: "a text", type(None): "None"}
+    return " or ".join(words[kind] for kind in kinds)
+
+
+def _brief(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:80]}…"

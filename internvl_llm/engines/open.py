@@ -74,17 +74,19 @@ def to_spec(
     unknown = sorted(set(map(str, fields)) - {one.name for one in dataclasses.fields(EngineSpec)})
     if unknown:
         raise OptionError(f"no such engine option: {', '.join(unknown)}", remedy="See EngineSpec")
-    fields |= {"model": str(model)} if model else {}
+    fields |= {"model": model} if model else {}
     fields |= {"base_url": base_url} if base_url else {}
     if not fields.get("model"):
         raise OptionError("no model is named", remedy=_HOW)
-    fields["model"] = str(fields["model"])
+    if isinstance(fields["model"], Path):
+        fields["model"] = str(fields["model"])
     fields.setdefault("engine", "server" if fields.get("base_url") else "transformers")
-    if fields["engine"] not in ENGINES:
+    spec = EngineSpec(**fields)
+    if spec.engine not in ENGINES:
         raise OptionError(
-            f"this version has no engine {fields['engine']!r}", remedy=f"Use one of {', '.join(ENGINES)}"
+            f"this version has no engine {spec.engine!r}", remedy=f"Use one of {', '.join(ENGINES)}"
         )
-    return EngineSpec(**fields)
+    return spec
 
 
 def resolve(
