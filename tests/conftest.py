@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from uuid import uuid4
@@ -14,6 +15,10 @@ from internvl_llm.media.workers import pool
 if _beside := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # before anything imports torch
     _share = (os.cpu_count() or 1) // int(_beside)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _share)))
+
+# Thousands of processes are started: each would compile anew what may not be kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _MARK = "INTERNVL_TEST_SESSION"
 
