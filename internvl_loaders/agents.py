@@ -1,7 +1,8 @@
 """What an agent may do with the documents of some folders; the framework adapters wrap it.
 
 Paths come from a model, which may repeat what a document told it: nothing outside the folders is
-reached, whatever a path says or links to, and nothing is fetched.
+reached, whatever a path says or links to and whatever is swapped meanwhile (a hard link is a file of its
+folder), and nothing is fetched. What documents say goes out without tags that open a tool call.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import inspect
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
+from internvl_llm.media.below import opened as opened_below
+from internvl_llm.media.below import read
+from internvl_llm.names import on_screen, printable
+from internvl_llm.prompt.dialects import unlike_calls
 from internvl_loaders.document import Image, Page
 from internvl_loaders.errors import (
     DocumentNotFoundError,
@@ -29,6 +34,7 @@ from internvl_loaders.errors import (
 )
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline.run import parse
+from internvl_loaders.sources import Named
 
 if TYPE_CHECKING:
     from internvl_llm.engine import Engine, EngineSpec
@@ -43,6 +49,10 @@ Range = Annotated[str | None, Field(description='Such as "2-5,9"; all pages if l
 _CACHED = 16
 """Page ranges of documents that are kept once read."""
 _LISTED = 200
+_LONGEST_QUERY = 1000
+_MOST_RESULTS = 100
+_LONGEST_NAME = 200
+_LONGEST_ERROR = 500
 _LEAST_SCORE = 75.0
 """Of rapidfuzz's partial ratio, 0 to 100: what OCR misread is found too."""
 _REMEDY = "Name a file of list_documents"
@@ -81,15 +91,16 @@ class DocumentTools:
 
     def list_documents(self) -> str:
         """List the documents that can be read, one path a line."""
-        names: dict[str, None] = {}
-        for folder in self.folders:
-            for path in sorted(folder.rglob("*")):
-                is_document = path.suffix.lower() in _SUFFIXES and os.path.isfile(path)
-                if is_document and self._within(path.resolve()):
-                    name = _printable(path.relative_to(folder).as_posix())
-                    names[_printable(str(path)) if name in names else name] = None
-        more = f"\n... and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return "\n".join(list(names)[:_LISTED]) + more if names else "There are no documents."
+        names = list(self._names())
+        listed: list[str] = []
+        room = self.max_chars
+        for name in names[:_LISTED]:
+            room -= len(name) + 1
+            if room < 0 and listed:
+                break
+            listed.append(name)
+        more = f"\n... and {len(names) - len(listed)} more" if len(names) > len(listed) else ""
+        return "\n".join(listed) + more if names else "There are no documents."
 
     def parse_document(self, path: Name, pages: Range = None) -> str:
         """Read a document, or some of its pages, as markdown, its tables included."""
@@ -97,7 +108,7 @@ class DocumentTools:
         room = self.max_chars
         document = self._pages(path, pages)
         for page in document:
-            text = f"## Page {page.number} of {page.total_pages}\n\n{_markdown(page)}"
+            text = f"## Page {page.number} of {page.total_pages}\n\n{_told(_markdown(page))}"
             if len(text) > room:
                 rest = f"{page.number}-{document[-1].number}"
                 parts.append(
@@ -121,6 +132,10 @@ class DocumentTools:
         """Find where a document says something: page, place on it (fractions from the top left) and text."""
         from rapidfuzz import fuzz
 
+        if len(query) > _LONGEST_QUERY:
+            raise OptionError(
+                f"the query has {len(query):,} characters", remedy=f"Give {_LONGEST_QUERY:,} at most"
+            )
         wanted = " ".join(query.split()).casefold()
         if not wanted:
             raise OptionError("the query is empty", remedy="Say what to look for")
@@ -135,9 +150,9 @@ class DocumentTools:
                     snippet = _around(text, wanted)
                     hits.append((-score, page.number, place, f"page {page.number} at {where}: {snippet}"))
         if not hits:
-            return f"Nothing in the document is like {query!r}."
-        lines = [line for *_, line in sorted(hits)[: max(1, max_results)]]
-        return "\n".join(lines)[: self.max_chars]
+            return _told(f"Nothing in the document is like {_shown(query)!r}.")
+        lines = [line for *_, line in sorted(hits)[: min(max(1, max_results), _MOST_RESULTS)]]
+        return _told("\n".join(lines))[: self.max_chars]
 
     def ask_page(self, path: Name, page: Number, question: str) -> str:
         """Look at the image of one page and answer a question about it."""
@@ -151,7 +166,7 @@ class DocumentTools:
 
         picture = _image(self._page(path, page, images="pages"), path)
         request = Request(Message.user(Image(picture.data), question), page=True)
-        return opened(self.engine).generate([request])[0].text[: self.max_chars]
+        return _told(opened(self.engine).generate([request])[0].text)[: self.max_chars]
 
     def functions(self, *, images: bool = False) -> tuple[Callable[..., Any], ...]:
         """What is offered to an agent: `ask_page` only where there is an engine, `show_page`, which alone
@@ -166,7 +181,7 @@ class DocumentTools:
         return tuple(functions)
 
     def _text(self, page: Page) -> str:
-        text = _markdown(page)
+        text = _told(_markdown(page))
         return text if len(text) <= self.max_chars else text[: self.max_chars] + "\n\n[the page is longer]"
 
     def _page(self, path: str, page: int, images: str = "none") -> Page:
@@ -176,49 +191,55 @@ class DocumentTools:
 
     def _pages(self, path: str, pages: str | None, images: str = "none") -> tuple[Page, ...]:
         """The pages, read or as they were read before; a document of nothing but failures raises."""
-        file = self._allowed(path)
+        name = _shown(path)
         try:
-            stat = file.stat()
-        except OSError as error:  # gone since it was found
-            raise DocumentNotFoundError(
-                "no such document", source=_printable(path), remedy=_REMEDY
-            ) from error
-        key = (file, stat.st_mtime_ns, stat.st_size, pages, images)
-        with self._lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-                return self._cache[key]
-        try:
-            with closing(parse(file, self.options, pages=pages, images=images)) as reading:
+            with self._opened(path) as file:
+                stat = os.fstat(file)
+                key = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size, pages, images)
+                with self._lock:
+                    if key in self._cache:
+                        self._cache.move_to_end(key)
+                        return self._cache[key]
+                content = read(file, self.options.limits.max_bytes)
+            with closing(parse(Named(content, name), self.options, pages=pages, images=images)) as reading:
                 document = tuple(reading)
         except InternVLError as error:
-            error.source = _printable(path)  # where the folders are is not the model's to know
-            error.message = error.message.replace(str(file), error.source)
+            error.source = name  # where the folders are is not the model's to know
+            error.message = on_screen(error.message)[:_LONGEST_ERROR]
             raise
         if not document:
-            raise PageRangeError("it has no such pages", source=path, remedy="Ask for pages it has")
+            raise PageRangeError("it has no such pages", source=name, remedy="Ask for pages it has")
         with self._lock:
             self._cache[key] = document
             while len(self._cache) > _CACHED:
                 self._cache.popitem(last=False)
         return document
 
-    def _allowed(self, path: str) -> Path:
-        """The file a path names within the folders. Raises SourceError for any other."""
-        name = _printable(path[:200])
-        try:
-            if "\0" in path or "://" in path:
-                raise ValueError
-            candidates = [(folder / path).resolve() for folder in self.folders]
-            within = [file for file in candidates if self._within(file)]
-            files = [file for file in within if file.is_file()]
-        except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, no characters
-            raise SourceError("this is no path", source=name, remedy=_REMEDY) from error
-        if files:
-            return files[0]
-        if not within:
-            raise SourceError("this is outside the folders that may be read", source=name, remedy=_REMEDY)
-        raise DocumentNotFoundError("no such document", source=name, remedy=_REMEDY)
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[int]:
+        """A descriptor of the file that a path, or a line of `list_documents`, names within the folders."""
+        with ExitStack() as stack:
+            try:
+                if "://" in path:
+                    raise SourceError("this is no path", remedy=_REMEDY)
+                file = stack.enter_context(opened_below(self.folders, path, _REMEDY))
+            except DocumentNotFoundError:
+                known = self._names().get(path)
+                if known is None:
+                    raise
+                file = stack.enter_context(opened_below(self.folders, known, _REMEDY))
+            yield file
+
+    def _names(self) -> dict[str, str]:
+        """The documents as they are listed, and their paths."""
+        names: dict[str, str] = {}
+        for folder in self.folders:
+            found = (Path(at, name) for at, _, files in os.walk(folder) for name in files)
+            for path in sorted(path for path in found if path.suffix.lower() in _SUFFIXES):
+                if os.path.isfile(path) and self._within(path.resolve()):
+                    name = _listed(path.relative_to(folder).as_posix())
+                    names[_listed(str(path)) if name in names else name] = str(path)
+        return names
 
     def _within(self, resolved: Path) -> bool:
         return any(resolved.is_relative_to(folder) for folder in self.folders)
@@ -256,7 +277,7 @@ def arguments(function: Callable[..., Any]) -> type[BaseModel]:
 def refusal(error: ValidationError) -> str:
     """What is wrong with arguments, for the model that gave them."""
     details = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-    return f"these arguments do not fit: {details}"
+    return f"these arguments do not fit: {on_screen(details)[:_LONGEST_ERROR]}"
 
 
 def _markdown(page: Page) -> str:
@@ -267,13 +288,23 @@ def _markdown(page: Page) -> str:
 
 def _image(page: Page, path: str) -> Image:
     if page.image is None:
-        raise PageError(page.reason or "the page cannot be shown", source=path, page=page.number)
+        raise PageError(page.reason or "the page cannot be shown", source=_shown(path), page=page.number)
     return page.image
 
 
-def _printable(path: str) -> str:
-    """File names may hold bytes, and what models say halves of characters, that are no text."""
-    return path.encode("utf-8", "replace").decode()
+def _told(text: str) -> str:
+    """As a tool may say it: nothing in it opens a tool call, or is obeyed by a terminal."""
+    return unlike_calls(printable(text))
+
+
+def _listed(path: str) -> str:
+    """On one line. Names may hold bytes, and what models say halves of characters, that are no text."""
+    return unlike_calls(on_screen(path.encode("utf-8", "replace").decode()))
+
+
+def _shown(text: str) -> str:
+    """Of any length, as an error or an answer may repeat it."""
+    return _listed(text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}...")
 
 
 def _around(text: str, wanted: str, room: int = 200) -> str:

@@ -26,6 +26,7 @@ from internvl_llm.messages import (
     conversation,
     media,
 )
+from internvl_llm.prompt.dialects import unlike_calls
 from internvl_llm.prompt.encoder import Encoded, Encoder, encode
 from internvl_llm.prompt.segments import IMAGE_END, IMAGE_START, Control, Picture, Plain, Prompt, Segment
 
@@ -116,6 +117,7 @@ class _Writer:
     def __init__(self, dialect: Dialect, counts: Iterator[int]) -> None:
         self._hermes = dialect == "hermes"
         self._counts = counts
+        self._guarded = False
         self._pictures = 0
         self._images = 0
 
@@ -127,6 +129,7 @@ class _Writer:
         tools: Sequence[Control | Plain],
         answer: bool,
     ) -> Iterator[Segment]:
+        self._guarded = bool(tools)
         roles = ["", *(message.role for message in messages), ""]
         if roles[1] != "system":
             yield from self._system((Text(system),) if system is not None else (), tools)
@@ -148,7 +151,7 @@ class _Writer:
         inside = tools if self._hermes else ()
         if parts or inside:
             yield Control("<|im_start|>system\n")
-            yield from self._parts(parts, False)
+            yield from self._parts(parts, False, guarded=False)
             if parts and inside:
                 yield Control("\n\n")
             yield from inside
@@ -156,14 +159,18 @@ class _Writer:
         if tools and not self._hermes:
             yield from (Control("<|im_start|>system name=<|plugin|>\n"), *tools, Control("<|im_end|>\n"))
 
-    def _parts(self, parts: Sequence[Part], numbers: bool) -> Iterator[Segment]:
-        """The parts of one message, at the beginning of a line."""
+    def _parts(
+        self, parts: Sequence[Part], numbers: bool, *, guarded: bool | None = None
+    ) -> Iterator[Segment]:
+        """The parts of one message, at the beginning of a line. Where the model may call tools, text that is
+        not the system's has no tags of calls."""
+        guarded = self._guarded if guarded is None else guarded
         last: Part | None = None
         for part in _merged(parts):
             if isinstance(part, Text):
                 if isinstance(last, ToolCall) and self._hermes:
                     yield Control("\n")
-                yield from _words(part)
+                yield from _words(Text(unlike_calls(part.text), part.grounding) if guarded else part)
             elif isinstance(part, ToolCall):
                 yield from self._call(part, begins=last is None)
             elif not isinstance(part, ToolResult):

@@ -31,6 +31,18 @@ FORMATS: dict[Dialect, Format] = {
     "internlm": Format("<|action_start|><|plugin|>", "<|action_end|>", "parameters"),
 }
 
+_TAGS = re.compile(
+    r"<(?=[\s/\\]*(?:tool_calls?|tool_response|tools)\b|\|?(?:action_start|action_end|plugin)\b)",
+    re.IGNORECASE,
+)
+
+
+def unlike_calls(text: str) -> str:
+    """Text that nobody vouches for, with a backslash in the tags by which some model writes calls, so that a
+    model that repeats it calls nothing."""
+    return _TAGS.sub(r"<\\", text)
+
+
 _HERMES = (
     "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
     "You are provided with function signatures within <tools></tools> XML tags:\n<tools>",
