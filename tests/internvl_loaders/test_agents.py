@@ -162,7 +162,7 @@ def test_a_document_that_goes_while_it_is_looked_for(folder: Path, monkeypatch: 
     tools = DocumentTools(folder)
     monkeypatch.setattr(tools, "_names", lambda: {"c.pdf": str(folder / "gone.pdf")})
     with pytest.raises(DocumentNotFoundError, match="no such document"):
-        tools.read_page("gone.pdf", 1)
+        tools.read_page("c.pdf", 1)
 
 
 def test_what_was_read_is_kept_until_the_file_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
