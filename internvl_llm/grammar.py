@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from internvl_llm.errors import GrammarError
+from internvl_llm.schema import check_pattern
+
+_MOST_CHOICES = 5_000
+_LONGEST_CHOICES = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,9 @@ class Regex:
 
     pattern: str
 
+    def __post_init__(self) -> None:
+        check_pattern(self.pattern, "the pattern")
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -42,6 +49,11 @@ class Choice:
         object.__setattr__(self, "choices", tuple(self.choices))
         if not self.choices or not all(isinstance(text, str) and text for text in self.choices):
             raise GrammarError("there is nothing to choose from", remedy="Give texts that are not empty")
+        if len(self.choices) > _MOST_CHOICES or sum(map(len, self.choices)) > _LONGEST_CHOICES:
+            raise GrammarError(
+                f"{len(self.choices):,} choices of {sum(map(len, self.choices)):,} characters",
+                remedy=f"Give {_MOST_CHOICES:,} at most, of {_LONGEST_CHOICES:,} characters together",
+            )
 
 
 @dataclass(frozen=True, slots=True)

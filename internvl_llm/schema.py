@@ -6,8 +6,9 @@ What is changed accepts nothing that the schema (2020-12) does not.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from internvl_llm.errors import GrammarError
@@ -54,6 +55,15 @@ _TIME = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?(Z|[+-]([01]\d|2[0-3]):[0-5
 _EXACT = {"date": _DAY, "time": _TIME, "date-time": f"{_DAY}T{_TIME}"}
 """Days and times that exist (of the years 1000 to 2999, without leap seconds), so any library reads them."""
 
+_LONGEST = 500_000
+_DEEPEST = 100
+_MOST_SCHEMAS = 2_000
+_MOST_VALUES = 5_000
+_LONGEST_PATTERN = 5_000
+_MOST_REPEATS = 10_000
+_SMALLER = "Ask for less at once: several smaller answers, or plain strings that are checked afterwards"
+"""What a grammar is compiled of within seconds; larger ones take minutes, or all memory."""
+
 _NEGATED = {r"\W": r"[^\w\p{L}\p{M}\p{N}]", r"\D": r"[^0-9\p{Nd}]"}
 """Neither a letter of ECMAScript, which has ASCII's, nor of libraries that have Unicode's."""
 
@@ -65,13 +75,19 @@ def ready(schema: Mapping[str, Any], what: str) -> dict[str, Any]:
     """A copy. Objects that list `properties` have no others unless they say so, where that is sure to be no
     contradiction. Raises GrammarError, which calls the schema `what`."""
     try:
-        copy = json.loads(json.dumps(dict(schema), allow_nan=False))
+        text = json.dumps(dict(schema), allow_nan=False)
+        _permit(len(text), _LONGEST, "characters", what)
+        _permit(_depth(text), _DEEPEST, "levels", what)
+        copy = json.loads(text)
         nodes = list(_nodes(copy, "#"))
     except (TypeError, ValueError, RecursionError) as error:
         raise GrammarError(
             f"{what} is no JSON ({type(error).__name__}: {error})",
             remedy="Give a mapping of strings, numbers, lists and mappings",
         ) from error
+    _permit(len(nodes), _MOST_SCHEMAS, "properties and other parts", what)
+    _permit_values(nodes, what)
+    _permit_references(dict(nodes), what)
     closing = all(_alone(node) for _, node in nodes)
     for place, node in nodes:
         _check(place, node, what)
@@ -80,6 +96,66 @@ def ready(schema: Mapping[str, Any], what: str) -> dict[str, Any]:
     for _, node in nodes:
         _translate(node)
     return copy  # type: ignore[no-any-return]
+
+
+def _permit(count: int, most: int, kind: str, what: str) -> None:
+    if count > most:
+        raise GrammarError(f"{what} has {count:,} {kind}, more than {most:,}", remedy=_SMALLER)
+
+
+def _depth(text: str) -> int:
+    """Of what is nested in JSON."""
+    deepest = depth = 0
+    for mark in re.findall(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
+        depth += (mark in "[{") - (mark in "]}") if len(mark) == 1 else 0
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _permit_values(nodes: Sequence[tuple[str, dict[str, Any]]], what: str) -> None:
+    values = (node.get("enum") for _, node in nodes)
+    _permit(sum(len(one) for one in values if isinstance(one, list)), _MOST_VALUES, "values of enums", what)
+    for _, node in nodes:
+        named = node.get("patternProperties")
+        for pattern in (node.get("pattern"), *(named if isinstance(named, dict) else ())):
+            if isinstance(pattern, str):
+                check_pattern(pattern, f"a pattern of {what}")
+
+
+def check_pattern(pattern: str, what: str) -> None:
+    """Raises GrammarError for one of a size that no automaton is made for."""
+    _permit(len(pattern), _LONGEST_PATTERN, "characters", what)
+    repeats = math.prod(
+        min(max(int(number[:9]) for number in found if number), _MOST_REPEATS + 1) or 1
+        for found in re.findall(r"(?<!\\)\{(\d+)(?:,(\d*))?\}", pattern)
+    )
+    if repeats > _MOST_REPEATS:
+        raise GrammarError(f"{what} repeats more than {_MOST_REPEATS:,} times", remedy=_SMALLER)
+
+
+def _permit_references(nodes: Mapping[str, dict[str, Any]], what: str) -> None:
+    """What stands for one value once references are followed: twice two of twice two, and so on."""
+    sizes: dict[str, int] = {}
+
+    def size(place: str) -> int:
+        if place not in sizes:
+            sizes[place] = 1  # of a circle
+            node = nodes.get(place, {})
+            inner = [f"{place}/{key}/{at}" for key in _LIST[:3] for at in range(_length(node.get(key)))]
+            reference = node.get("$ref")
+            inner += [reference] if isinstance(reference, str) else []
+            sizes[place] = 1 + sum(map(size, inner))
+        return sizes[place]
+
+    try:
+        largest = max(map(size, nodes), default=0)
+    except RecursionError:
+        largest = _MOST_SCHEMAS + 1
+    _permit(largest, _MOST_SCHEMAS, "alternatives of one value, references followed", what)
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, list) else 0
 
 
 def _nodes(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from internvl_llm.errors import OptionError
+
+MOST_TOOLS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,9 @@ def check_tools(tools: Iterable[Tool], choice: str) -> tuple[Tool, ...]:
     """Raises OptionError where names are not unique or the choice is none of them."""
     tools = tuple(tools)
     names = [tool.name for tool in tools]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    if len(tools) > MOST_TOOLS:
+        raise OptionError(f"{len(tools):,} tools", remedy=f"Give {MOST_TOOLS} at most")
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise OptionError(f"two tools are called {twice[0]}", remedy="Give each tool a name of its own")
     if choice not in ("auto", "any", "none", *names):

@@ -19,6 +19,7 @@ from internvl_llm.errors import EngineError, OptionError
 from internvl_llm.events import Event, Finish, Result, Usage
 from internvl_llm.prompt.call_parser import CallParser
 from internvl_llm.prompt.dialects import FORMATS
+from internvl_llm.prompt.quoted import Quoted
 from internvl_llm.request import Request
 
 
@@ -132,7 +133,9 @@ class BaseEngine(ABC):
         if form is None or not request.tools or request.tool_choice == "none":
             return None
         salt = hashlib.sha256(f"{sample} {request.messages!r}".encode("utf-8", "replace")).hexdigest()[:12]
-        return CallParser(form, salt, anywhere=request.grammar is None)
+        # Who names a tool wants its call, whatever the conversation holds.
+        quoted = Quoted(request.messages) if request.tool_choice in ("auto", "any") else None
+        return CallParser(form, salt, anywhere=request.grammar is None, quoted=quoted)
 
 
 def engine_closed() -> EngineError:

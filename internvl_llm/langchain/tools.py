@@ -25,7 +25,7 @@ from internvl_llm.errors import OptionError
 from internvl_llm.grammar import JsonSchema
 from internvl_llm.openai_forms import dump_response_format, dump_tool, parse_tool
 from internvl_llm.schema import ready
-from internvl_llm.tools import Tool, check_tools
+from internvl_llm.tools import MOST_TOOLS, Tool, check_tools
 
 METHODS = ("json_schema", "function_calling", "json_mode")
 
@@ -36,10 +36,12 @@ def openai_tools(tools: Sequence[Any], choice: str) -> list[dict[str, Any]]:
     Raises OptionError where no tool is `choice` or a tool is none the model may call, GrammarError
     where no grammar can follow its schema.
     """
-    forms: list[dict[str, Any]] = []
+    if len(tools) > MOST_TOOLS:
+        raise OptionError(f"{len(tools):,} tools", remedy=f"Give {MOST_TOOLS} at most")
+    distinct: dict[str, dict[str, Any]] = {}
     for form in map(_openai_tool, tools):
-        if _untitled(form) not in map(_untitled, forms):
-            forms.append(form)
+        distinct.setdefault(json.dumps(_untitled(form), sort_keys=True, default=repr), form)
+    forms = list(distinct.values())
     for tool in check_tools(map(parse_tool, forms), choice):
         ready(tool.parameters, f"the schema of the tool {tool.name}")
     return forms

@@ -5,62 +5,92 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 from internvl_llm.events import TextDelta, ToolCallDelta
 from internvl_llm.messages import ToolCall
 from internvl_llm.prompt.dialects import Format
+from internvl_llm.prompt.quoted import Quoted
 
 
 class CallParser:
-    """Text in, in pieces of any size; text and calls out, the same whatever the pieces were.
+    """Text in, in pieces of any size; text and calls out, the same whatever the pieces were. In time that is
+    linear in the text.
 
     A call is told as soon as its name is known and its arguments begin, and they follow as they come. What
-    opens like a call but is none stays text. A call that is cut off stays as it is, its arguments no JSON;
-    after complete arguments nothing is missed but the closing tag. Line breaks between calls and text, of
-    the dialect's own, and blank text around calls are dropped; nothing else is.
+    opens like a call but is none stays text, and so does a call that is `quoted`: one of a name that occurs
+    there is told when it is whole. A call that is cut off stays as it is, its arguments no JSON; after
+    complete arguments nothing is missed but the closing tag. Line breaks between calls and text, of the
+    dialect's own, and blank text around calls are dropped; nothing else is.
 
     `anywhere` says whether a call may follow text. Ids are `call_<index>_<salt>`.
     """
 
-    def __init__(self, form: Format, salt: str, *, anywhere: bool = True) -> None:
+    def __init__(
+        self, form: Format, salt: str, *, anywhere: bool = True, quoted: Quoted | None = None
+    ) -> None:
         self.completed = 0
         """Calls whose arguments came to their end."""
         self._form = form
         self._salt = salt
         self._anywhere = anywhere
+        self._quoted = quoted
         self._head = re.compile(_HEAD % form.arguments)
         self._state = self._text
         self._buffer = ""
-        self._scanned = 0
-        self._trailing = ""
+        self._again = ""
+        """What is to be looked at before all that follows: it opened like a call."""
+        self._body: list[str] = []
+        """Of a header longer than any of ours."""
+        self._blank: list[str] = []
+        """White space that may be text, once words follow."""
         self._has_text = False  # since the last call
         self._calls = 0
-        self._depth, self._quoted = 0, False
+        self._depth, self._in_string = 0, False
+        self._name, self._raw = "", ""
+        self._held: list[str] | None = None
+        """Arguments of a call that may be quoted."""
         self._events: list[TextDelta | ToolCallDelta] = []
 
     def push(self, text: str) -> list[TextDelta | ToolCallDelta]:
-        self._buffer += text
-        while self._state():
-            pass
+        self._take(text)
         return self._take_events()
 
     def finish(self) -> list[TextDelta | ToolCallDelta]:
         while self._state == self._header:
-            if not self._emit_whole(self._buffer):
-                self._not_a_call()
-                while self._state():
-                    pass
-            else:
-                self._buffer = ""
+            body = self._whole_body()
+            if self._emit_whole(body):
+                break
+            self._not_a_call(body)
+            self._take("")
         if self._state == self._arguments:
+            if self._held is not None:
+                self._tell(self._held)
             self._emit_arguments(self._buffer)
         elif self._state != self._tail:
             self._add_text(self._buffer)
             if self._has_text or not self._calls:
-                self._emit_text(self._trailing)
+                self._emit_text("".join(self._blank))
         self._buffer = ""
         return self._take_events()
+
+    def _take(self, text: str) -> None:
+        """Piece by piece: a state may leave a piece in the buffer, and never copies more than that."""
+        waiting = [(text, 0)]
+        if self._again:
+            waiting.append((self._again, 0))
+            self._again = ""
+        while waiting:
+            text, at = waiting.pop()
+            if at + _PIECE < len(text):
+                waiting.append((text, at + _PIECE))
+            self._buffer += text[at : at + _PIECE]
+            while self._state() and not self._again:
+                pass
+            if self._again:
+                waiting.append((self._again + self._buffer, 0))
+                self._again = self._buffer = ""
 
     # States: each looks at the buffer, and says whether there is more to do at once.
 
@@ -79,7 +109,7 @@ class CallParser:
             return False
         self._add_text(self._buffer[:at])
         self._buffer = self._buffer[at + len(opens) :]
-        self._state, self._scanned = self._header, 0
+        self._state, self._in_string, self._body = self._header, False, []
         return True
 
     def _plain(self) -> bool:
@@ -88,28 +118,70 @@ class CallParser:
         return False
 
     def _header(self) -> bool:
-        closes = self._form.closes
-        end = self._buffer.find(closes, self._scanned)
-        self._scanned = max(0, len(self._buffer) - len(closes) + 1)
-        head = self._head.match(self._buffer[: min(_LONGEST_HEAD, end if end >= 0 else len(self._buffer))])
-        name = _name(head[1]) if head else ""
-        if head and name:
-            self._begin_call(name)
-            self._buffer = self._buffer[head.end() :]
-            self._state, self._depth, self._quoted = self._arguments, 0, False
-            return True
-        if end < 0:
-            return False
-        if self._emit_whole(self._buffer[:end]):
-            self._buffer = self._buffer[end + len(closes) :]
+        """A head of ours, or else the whole body, which ends where it can be no JSON."""
+        if not self._body:
+            head = self._head.match(self._buffer[:_LONGEST_HEAD])
+            closed = self._buffer.find(self._form.closes)
+            name = _name(head[1]) if head and not 0 <= closed < head.end() else ""
+            if head and name:
+                self._begin_call(name, self._buffer[: head.end()])
+                self._buffer = self._buffer[head.end() :]
+                self._state, self._depth, self._in_string = self._arguments, 0, False
+                return True
+            if closed < 0 and len(self._buffer) < _LONGEST_HEAD:
+                return False
+        return self._long_header()
+
+    def _long_header(self) -> bool:
+        buffer, closes, at = self._buffer, self._form.closes, 0
+        while (found := _IN_BODY.search(buffer, at)) is not None:
+            mark, place = found[0], found.start()
+            at = found.end()
+            if mark == "<":
+                rest = buffer[place : place + len(closes)]
+                if rest == closes:
+                    self._body.append(buffer[:place])
+                    self._buffer = buffer[place:]
+                    self._end_body()
+                    return True
+                if closes.startswith(rest):  # more of it may come
+                    at = place
+                    break
+                if not self._in_string:
+                    self._not_a_call(self._whole_body())
+                    return True
+            elif mark == '"':
+                self._in_string = not self._in_string
+            elif mark == "\\":
+                at = place
+                break
+            elif not self._in_string:  # an escape
+                self._not_a_call(self._whole_body())
+                return True
         else:
-            self._not_a_call()
-        return True
+            at = len(buffer)
+        self._body.append(buffer[:at])
+        self._buffer = buffer[at:]
+        return False
+
+    def _end_body(self) -> None:
+        """The closing tag is next in the buffer."""
+        body = "".join(self._body)
+        if self._emit_whole(body):
+            self._buffer = self._buffer[len(self._form.closes) :]
+            self._body = []
+        else:
+            self._not_a_call(self._whole_body())
+
+    def _whole_body(self) -> str:
+        body = "".join([*self._body, self._buffer])
+        self._body, self._buffer = [], ""
+        return body
 
     def _arguments(self) -> bool:
         buffer, closes, at = self._buffer, self._form.closes, 0
         while True:
-            found = (_IN_STRING if self._quoted else _OUTSIDE).search(buffer, at)
+            found = (_IN_STRING if self._in_string else _OUTSIDE).search(buffer, at)
             if found is None:
                 self._emit_arguments(buffer)
                 self._buffer = ""
@@ -121,28 +193,36 @@ class CallParser:
                     self._emit_arguments(buffer[: at - 1])
                     whole = rest == closes
                     self._buffer = buffer[at - 1 + (len(closes) if whole else 0) :]
+                    if whole and self._held is not None:
+                        self._tell(self._held)
                     self._state = self._text if whole else self._arguments
                     return whole
-            elif mark == "\\":
+            elif mark == "\\":  # the last character
                 self._emit_arguments(buffer[: at - 1])
-                self._buffer = buffer = buffer[at - 1 :]
-                if len(buffer) == 1:
-                    return False
-                at = 2
+                self._buffer = mark
+                return False
             elif mark == '"':
-                self._quoted = not self._quoted
-            else:
+                self._in_string = not self._in_string
+            elif len(mark) == 1:
                 self._depth += 1 if mark in "{[" else -1
                 if self._depth == 0:
                     self._emit_arguments(buffer[:at])
                     self._buffer = buffer[at:]
-                    self._state = self._tail
-                    self.completed += 1
+                    self._end_call()
                     return True
-            if at > _PIECE:
-                self._emit_arguments(buffer[:at])
-                self._buffer = buffer = buffer[at:]
-                at = 0
+
+    def _end_call(self) -> None:
+        self._state = self._tail
+        if self._held is not None:
+            arguments = "".join(self._held)
+            if self._quoted is not None and self._quoted.holds(self._name, arguments):
+                self._held = None
+                self._calls -= 1
+                self._state = self._text if self._anywhere else self._plain
+                self._add_text(f"{self._form.opens}{self._raw}{arguments}")
+                return
+            self._tell(self._held)
+        self.completed += 1
 
     def _tail(self) -> bool:
         """After the arguments: a brace and the closing tag, or else it is text."""
@@ -156,21 +236,41 @@ class CallParser:
             going = self._form.closes.startswith(rest)
         else:
             going = not rest
-        if not going:
+        if not going or len(self._buffer) > _LONGEST_HEAD:
             self._state = self._text
-        return not going
+            return True
+        return False
 
     # What comes of it.
 
-    def _begin_call(self, name: str) -> None:
+    def _begin_call(self, name: str, raw: str) -> None:
+        self._name, self._raw = name, raw
+        if self._quoted is not None and self._quoted.mentions(name):
+            self._held = []
+            self._calls += 1
+        else:
+            self._tell_name()
+            self._calls += 1
+
+    def _tell_name(self) -> None:
         if self._has_text:
-            self._emit_text(self._trailing.removesuffix("\n") if self._form.between else self._trailing)
-        self._trailing, self._has_text = "", False
-        self._events.append(ToolCallDelta(self._calls, f"call_{self._calls}_{self._salt}", name))
+            blank = "".join(self._blank)
+            self._emit_text(blank.removesuffix("\n") if self._form.between else blank)
+        self._blank, self._has_text = [], False
+        self._events.append(ToolCallDelta(self._calls, f"call_{self._calls}_{self._salt}", self._name))
+
+    def _tell(self, held: list[str]) -> None:
+        """It is a call after all."""
+        self._held = None
+        self._calls -= 1
+        self._tell_name()
         self._calls += 1
+        self._emit_arguments("".join(held))
 
     def _emit_arguments(self, text: str) -> None:
-        if text:
+        if self._held is not None:
+            self._held.append(text)
+        elif text:
             self._events.append(ToolCallDelta(self._calls - 1, arguments=text))
 
     def _emit_whole(self, body: str) -> bool:
@@ -180,25 +280,34 @@ class CallParser:
         self._state = self._text
         if not (isinstance(name, str) and name and isinstance(arguments, dict)):
             return False
-        self._begin_call(name)
-        self._emit_arguments(json.dumps(arguments, ensure_ascii=False))
+        written = json.dumps(arguments, ensure_ascii=False)
+        if self._quoted is not None and self._quoted.holds(name, written, body):
+            return False
+        self._name = name
+        self._tell_name()
+        self._calls += 1
+        self._emit_arguments(written)
         self.completed += 1
         return True
 
-    def _not_a_call(self) -> None:
+    def _not_a_call(self, rest: str) -> None:
         """The tag is text, and what follows it may still hold a call."""
         self._add_text(self._form.opens)
         self._state = self._text if self._anywhere else self._plain
+        self._again = rest
 
     def _add_text(self, text: str) -> None:
-        text = self._trailing + text
         words = text.rstrip()
-        self._trailing = text[len(words) :]
-        if words and self._calls and not self._has_text:
-            words = words.removeprefix("\n")
+        blank = text[len(words) :]
         if words:
+            words = "".join([*self._blank, words])
+            self._blank = []
+            if self._calls and not self._has_text:
+                words = words.removeprefix("\n")
             self._has_text = True
             self._emit_text(words)
+        if blank:
+            self._blank.append(blank)
 
     def _emit_text(self, text: str) -> None:
         if text:
@@ -212,14 +321,15 @@ class CallParser:
 def merge(events: Iterable[TextDelta | ToolCallDelta]) -> list[TextDelta | ToolCallDelta]:
     """Neighbours of one text or one call together."""
     joined: list[TextDelta | ToolCallDelta] = []
-    for event in events:
-        last = joined[-1] if joined else None
-        if isinstance(last, TextDelta) and isinstance(event, TextDelta):
-            joined[-1] = TextDelta(last.text + event.text, last.logprobs + event.logprobs)
-        elif isinstance(last, ToolCallDelta) and isinstance(event, ToolCallDelta):
-            joined[-1:] = [_longer(last, event)] if last.index == event.index else [last, event]
-        else:
-            joined.append(event)
+    for (kind, index), neighbours in groupby(events, lambda one: (type(one), getattr(one, "index", -1))):
+        several: list[Any] = list(neighbours)
+        if kind is TextDelta:
+            logprobs = tuple(logprob for one in several for logprob in one.logprobs)
+            joined.append(TextDelta("".join(one.text for one in several), logprobs))
+        elif kind is ToolCallDelta:
+            joined.append(_together(index, several))
+        else:  # whatever else an engine tells
+            joined += several
     return joined
 
 
@@ -227,12 +337,12 @@ def collect_calls(
     deltas: Iterable[ToolCallDelta],
 ) -> tuple[tuple[ToolCall, ...], tuple[ToolCallDelta, ...]]:
     """Calls, and those whose arguments are no JSON object: cut off, or written without a grammar."""
-    whole: dict[int, ToolCallDelta] = {}
+    parts: dict[int, list[ToolCallDelta]] = {}
     for delta in deltas:
-        known = whole.get(delta.index)
-        whole[delta.index] = _longer(known, delta) if known else delta
+        parts.setdefault(delta.index, []).append(delta)
     calls, broken = [], []
-    for call in whole.values():
+    for index, several in parts.items():
+        call = _together(index, several)
         try:
             calls.append(ToolCall(call.id, call.name, _strict(call.arguments)))
         except (ValueError, RecursionError):  # MessageError is a ValueError
@@ -240,15 +350,16 @@ def collect_calls(
     return tuple(calls), tuple(broken)
 
 
-def _longer(call: ToolCallDelta, delta: ToolCallDelta) -> ToolCallDelta:
-    return ToolCallDelta(call.index, call.id, call.name, call.arguments + delta.arguments)
+def _together(index: int, deltas: list[ToolCallDelta]) -> ToolCallDelta:
+    return ToolCallDelta(index, deltas[0].id, deltas[0].name, "".join(delta.arguments for delta in deltas))
 
 
 _HEAD = r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)+")\s*,\s*"%s"\s*:\s*(?=\{)'
 _LONGEST_HEAD = 1024
 _PIECE = 4096
-_IN_STRING = re.compile(r'["\\]')
+_IN_STRING = re.compile(r'"|\\.|\\', re.DOTALL)
 _OUTSIDE = re.compile(r'[{}\[\]"<]')
+_IN_BODY = re.compile(r'["<]|\\.|\\', re.DOTALL)
 
 
 def _strict(text: str) -> Any:
