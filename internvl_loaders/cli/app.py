@@ -25,18 +25,47 @@ from internvl_loaders.cli.fields import (
 from internvl_loaders.errors import InternVLError, OptionError
 
 if TYPE_CHECKING:
-    from internvl_loaders.cli.output import Format
+    from internvl_loaders.cli.files import Format
 
 # pydantic would look through all that is installed for plugins, which takes time and may send what they see.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-app = typer.Typer(
+
+class _App(typer.Typer):
+    """Ends with an exit status and, without `--debug`, never with a traceback."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        from internvl_loaders.cli.terminal import standard_streams, tell_unless_unread
+
+        with standard_streams():
+            try:
+                return super().__call__(*arguments, **named)
+            except OSError as error:
+                if "--debug" in sys.argv:
+                    raise
+                tell_unless_unread(error)
+                raise SystemExit(1) from None
+            except Exception as error:
+                if "--debug" in sys.argv:
+                    raise
+                _tell(f"{error if isinstance(error, InternVLError) else repr(error)}")
+                raise SystemExit(1) from None
+
+
+app = _App(
     name="internvl",
     help="Read PDFs and scanned images on this machine: text, tables, boxes.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _tell(what: str) -> None:
+    from internvl_llm.names import on_screen
+
+    typer.echo(f"internvl: {on_screen(what)}", err=True)
+
 
 _Debug = Annotated[bool, typer.Option("--debug", help="Log details; show tracebacks.")]
 
@@ -119,10 +148,13 @@ def evaluate(
 ) -> None:
     """Score against ground truth: edit distance, word recall, TEDS, key values, pages a second."""
     from rich.console import Console
+    from rich.markup import escape
 
+    from internvl_llm.names import on_screen, plain_json
+    from internvl_loaders.cli.terminal import ended_by_signals
     from internvl_loaders.options import ParseOptions
 
-    with _errors(debug):
+    with _errors(debug), ended_by_signals():
         from internvl_loaders import evaluate as scoring
         from internvl_loaders.evaluate.report import report
 
@@ -130,7 +162,7 @@ def evaluate(
         with Console(stderr=True, highlight=False).status("reading") as status:
 
             def progress(done: int, total: int, path: str) -> None:
-                status.update(f"{done} of {total}, {path}")
+                status.update(f"{done} of {total}, {escape(on_screen(path))}")
 
             result = scoring.evaluate(
                 directory,
@@ -140,7 +172,7 @@ def evaluate(
                 progress=(lambda done, total, path: None) if quiet else progress,
             )
         if as_json:
-            typer.echo(result.to_json())
+            typer.echo(plain_json(result.to_json()))
         else:
             Console(highlight=False).print(report(result))
 
@@ -174,8 +206,10 @@ def ask(
     """
     with _errors(debug):
         from internvl_loaders.cli.ask import AskCommand
+        from internvl_loaders.cli.terminal import ended_by_signals
 
-        AskCommand(*files_and_question, fields=fields, boxes=boxes, quiet=quiet).run()
+        with ended_by_signals():
+            AskCommand(*files_and_question, fields=fields, boxes=boxes, quiet=quiet).run()
 
 
 @app.command()
@@ -202,10 +236,11 @@ _CacheDir = Annotated[
 @cache.command()
 def info(cache_dir: _CacheDir = None) -> None:
     """Where it is and what it holds."""
+    from internvl_llm.names import on_screen
     from internvl_loaders.pipeline.cache import PageCache, default_folder
 
     info = PageCache(cache_dir or default_folder()).info()
-    typer.echo(f"{info.path}: {info.pages} pages, {info.bytes:,} bytes")
+    typer.echo(f"{on_screen(str(info.path))}: {info.pages} pages, {info.bytes:,} bytes")
 
 
 @cache.command()
@@ -249,15 +284,24 @@ def check() -> None:
 
 
 class _Printable(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        from internvl_llm.names import printable
+    """A line a record; a traceback has lines of its own."""
 
-        return "\n".join(map(printable, super().format(record).splitlines()))
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        from internvl_llm.names import on_screen
+
+        return on_screen(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        from internvl_llm.names import on_screen
+
+        return "\n".join(map(on_screen, super().formatException(ei).split("\n")))
 
 
 @contextmanager
 def _errors(debug: bool) -> Iterator[None]:
     """Errors as one line on standard error; status 2 for wrong use, 1 for the rest."""
+    from internvl_loaders.cli.terminal import Terminated, said_of
+
     handler = logging.StreamHandler()
     handler.setFormatter(_Printable("%(name)s: %(message)s" if debug else "internvl: %(message)s"))
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, handlers=[handler])
@@ -266,24 +310,23 @@ def _errors(debug: bool) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has had enough
-        raise typer.Exit(1) from None
+        raise typer.Exit(1) from None  # whoever read our output has had enough
+    except Terminated as error:
+        raise typer.Exit(128 + error.number) from None
     except InternVLError as error:
         if debug:
             raise
-        from internvl_llm.names import printable
-
-        typer.echo(f"internvl: {printable(str(error))}", err=True)
+        _tell(str(error))
         raise typer.Exit(2 if isinstance(error, OptionError) else 1) from None
     except OSError as error:
         if debug:
             raise
-        typer.echo(f"internvl: {error}", err=True)
+        _tell(said_of(error))
         raise typer.Exit(1) from None
 
 
 def _formats(values: Iterable[str]) -> list[Format]:
-    from internvl_loaders.cli.output import FORMATS
+    from internvl_loaders.cli.files import FORMATS
 
     names = dict.fromkeys(name.strip() for text in values for name in text.split(","))
     for name in names:

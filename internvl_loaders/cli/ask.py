@@ -122,9 +122,9 @@ class AskCommand:
         try:
             while not isinstance(event, Finish):
                 if isinstance(event, TextDelta) and (text := printable(event.text)):
+                    printed.append(text)  # first: an interrupt may come as soon as it is read
                     sys.stdout.write(text)
                     sys.stdout.flush()
-                    printed.append(text)
                 event = next(stream)
             return event, "".join(printed)
         finally:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -15,23 +16,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from internvl_llm.names import printable
-from internvl_loaders.cli.output import (
-    CsvWriter,
-    Format,
-    HtmlWriter,
-    JsonWriter,
-    Names,
-    TextWriter,
-    Writer,
-    replacing,
-)
+from internvl_llm.media.page_ranges import absent_pages, lacks, last_page
+from internvl_llm.names import on_screen
+from internvl_loaders.cli.files import Format, Names, replacing, replacing_or_into
+from internvl_loaders.cli.output import CsvWriter, HtmlWriter, JsonWriter, TextWriter, Writer
 from internvl_loaders.cli.report import Report
+from internvl_loaders.cli.terminal import ended_by_signals, undisturbed
 from internvl_loaders.document import Page
-from internvl_loaders.errors import OptionError, PageError, SourceError
+from internvl_loaders.errors import InternVLError, OptionError, PageError, SourceError
+from internvl_loaders.folders import Skipped, skipped_files
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline.run import sourced_pages
-from internvl_loaders.sources import Named, Source, is_single
+from internvl_loaders.sources import Named, Source, is_single, is_url, resolve
 
 
 @dataclass(slots=True)
@@ -58,45 +54,106 @@ class ParseCommand:
                 raise OptionError(
                     "several formats do not fit on standard output", remedy="Give a folder with -o"
                 )
-        elif self.out.exists() and not self.out.is_dir():
-            raise OptionError(f"{self.out} is not a folder", remedy="Give -o a folder")
-        if self.report is not None and not self.report.absolute().parent.is_dir():
-            raise OptionError(f"no folder for the report: {self.report.absolute().parent}")
+        else:
+            _check_folder(self.out)
+        if self.report is not None:
+            if not self.report.absolute().parent.is_dir():
+                raise OptionError(f"no folder for the report: {self.report.absolute().parent}")
+            if self.report.is_dir():
+                raise OptionError(f"the report cannot be a folder: {self.report}", remedy="Name a file")
 
     def run(self) -> bool:
-        """Whether every page was read."""
+        """Whether every page was read, and all is written. What ends the run early is raised once it is
+        reported; SIGTERM is a KeyboardInterrupt as Ctrl-C is."""
         started = time.monotonic()
-        report = Report()
+        report = Report(sources=list(self.sources))
+        written = False
+        with ended_by_signals():
+            try:
+                self._read(report)
+            except BaseException as error:
+                report.end(error, kept=self.out is None)
+                raise
+            finally:
+                with undisturbed():
+                    report.seconds = time.monotonic() - started
+                    written = self._write(report)
+                    self._summarize(report)
+        return written and not report.failed
+
+    def _inputs(self, report: Report) -> list[Any]:
+        """All documents there are to read; only what is fetched or standard input is looked at later."""
+        skipped = Skipped()
+        inputs: list[Any] = []
+        for source in self.sources:
+            if source == "-":
+                inputs.append(Named(sys.stdin.buffer, "stdin"))
+            elif is_url(source):
+                inputs.append(source)
+            else:
+                inputs.extend(resolve(source, self.options.limits, skipped=skipped))
+        report.sources = [one if isinstance(one, str) else one.name for one in inputs]
+        report.skipped = dict(skipped)
+        return inputs
+
+    def _read(self, report: Report) -> None:
         watched = self.options.model_copy(update={"on_error": "placeholder"})
-        inputs: list[Any] = [Named(sys.stdin.buffer, "stdin") if s == "-" else s for s in self.sources]
-        names = Names(self.out) if self.out is not None else None
-        try:
-            with closing(sourced_pages(inputs, watched)) as pages, self._progress(report) as advance:
-                current: Source | None = None
-                with _Outputs(self, names) as outputs, _Failures(self.console) as failures:
-                    for source, page in pages:
-                        if page.status == "failed" and self.options.on_error == "raise":
-                            kind = PageError if page.number else SourceError
-                            raise kind(page.reason, source=page.source, page=page.number or None)
-                        if source is not current:
-                            outputs.finish()
-                            outputs.begin(source)
-                            report.begin(source.name)
-                            current = source
-                        report.add(page)
-                        failures.add(page)
-                        if page.number and not (page.status == "failed" and self.options.on_error == "skip"):
-                            outputs.add(page)
-                        advance(page)
+        current: Source | None = None
+        last = 0
+        with (
+            closing(sourced_pages(self._inputs(report), watched, engine_first=True)) as pages,
+            self._progress(report) as advance,
+            _Failures(self.console) as failures,
+            _Outputs(self, report, failures) as outputs,
+        ):
+            for source, page in pages:
+                if source is not current:
+                    report.begin(source.name)
+                    outputs.begin(source)
+                    current, last = source, last_page(self.options.pages, page.total_pages)
+                report.add(page)
+                if page.status == "failed" and self.options.on_error == "raise":
+                    kind = PageError if page.number else SourceError
+                    raise kind(page.reason, source=page.source, page=page.number or None)
+                failures.add(page)
+                if page.number and not (page.status == "failed" and self.options.on_error == "skip"):
+                    outputs.add(page)
+                if page.number == last:
+                    if absent := absent_pages(self.options.pages, page.total_pages):
+                        report.note(lacks(page.total_pages, absent))
                     outputs.finish()
-        finally:
-            report.seconds = time.monotonic() - started
-            if self.report is not None:
-                with replacing(self.report) as file:
-                    file.write(report.to_json())
+                    report.finish()
+                advance(page)
+
+    def _write(self, report: Report) -> bool:
+        if self.report is None:
+            return True
+        try:
+            with replacing_or_into(self.report) as file:
+                file.write(report.to_json())
+        except (OSError, InternVLError) as error:
+            self._say(f"the report could not be written: {_said_of(error)}")
+            return False
+        return True
+
+    def _summarize(self, report: Report) -> None:
         if not self.quiet:
-            self.console.print(_summary(report), soft_wrap=True)
-        return not report.failed
+            self._say(_summary(report))
+            if report.skipped:
+                self._say(skipped_files(Skipped(report.skipped)))
+        if report.interrupted or report.not_reached:
+            what = "interrupted" if report.interrupted else "ended early"
+            done = sum(document["status"] == "ok" for document in report.documents)
+            missing = f"{_count(done, 'document')} complete, {len(report.not_reached):,} not reached"
+            self._say(f"{what}: {missing}. {self._how_to_go_on()}")
+
+    def _how_to_go_on(self) -> str:
+        if self.options.cache_dir is None:
+            return "To go on, run it again; without --no-cache pages that were read are not read again."
+        return "To go on, run the same command again: pages that were read are not read again."
+
+    def _say(self, line: str) -> None:
+        self.console.print(escape(on_screen(line)), soft_wrap=True)
 
     @contextmanager
     def _progress(self, report: Report) -> Iterator[Any]:
@@ -112,7 +169,7 @@ class ParseCommand:
                 nonlocal count
                 count += page.number > 0
                 of = f" of {page.total_pages}" if page.total_pages else ""
-                name = escape(printable(page.source)[-60:])
+                name = escape(on_screen(page.source)[-60:])
                 progress.update(task, description=f"{count} pages, {name}, page {page.number}{of}")
 
             yield advance
@@ -148,9 +205,16 @@ class _Failures:
             place += f", page {self.first.number}"
         if self.last is not self.first:
             place += f" to {self.last.number}"
-        line = printable(f"{place}: {self.first.reason}")
-        self.console.print(f"[red]failed[/red] {escape(line)}", soft_wrap=True)
+        self._say(f"{place}: {self.first.reason}")
         self.first = self.last = None
+
+    def lost(self, source: str, reason: str) -> None:
+        """A document without its output."""
+        self.flush()
+        self._say(f"{source}: {reason}")
+
+    def _say(self, line: str) -> None:
+        self.console.print(f"[red]failed[/red] {escape(on_screen(line))}", soft_wrap=True)
 
     @staticmethod
     def _continues(last: Page, page: Page) -> bool:
@@ -159,14 +223,20 @@ class _Failures:
 
 
 class _Outputs:
-    """The files of the document at hand; they appear when it is finished, or not at all."""
+    """The files of the document at hand; they appear when it is finished, or not at all.
 
-    def __init__(self, command: ParseCommand, names: Names | None) -> None:
+    A file that cannot be written costs its document, and standard output the run.
+    """
+
+    def __init__(self, command: ParseCommand, report: Report, failures: _Failures) -> None:
         self.command = command
-        self.names = names
+        self.report = report
+        self.failures = failures
+        self.names = None if command.out is None else Names(command.out, command.formats)
         self.stack = ExitStack()
         self.source: Source | None = None
         self.writers: list[Writer] = []
+        self.lost = False
 
     def __enter__(self) -> _Outputs:
         return self
@@ -175,41 +245,76 @@ class _Outputs:
         self.stack.__exit__(*error)
 
     def begin(self, source: Source) -> None:
-        self.source = source
+        self.source, self.lost = source, False
 
     def add(self, page: Page) -> None:
-        if not self.writers:
-            self.writers = list(self._open())
-        for writer in self.writers:
-            writer.add(page)
+        with self._costs_its_document():
+            if not self.writers and not self.lost:
+                self.writers = list(self._open())
+            for writer in self.writers:
+                writer.add(page)
 
     def finish(self) -> None:
-        for writer in self.writers:
-            writer.end()
+        with self._costs_its_document():
+            for writer in self.writers:
+                writer.end()
+            self.stack.close()
+            if self.names is None:
+                sys.stdout.flush()
         self.writers = []
-        self.stack.close()
+
+    @contextmanager
+    def _costs_its_document(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # rendering may fail in ways nobody thought of, too
+            if self.names is None or self.source is None:
+                raise
+            with suppress(Exception):
+                self.stack.__exit__(type(error), error, error.__traceback__)
+            self.stack, self.writers, self.lost = ExitStack(), [], True
+            reason = f"its output could not be written: {_said_of(error)}"
+            self.report.lose(reason)
+            self.failures.lost(self.source.name, reason)
 
     def _open(self) -> Iterator[Writer]:
         assert self.source is not None
+        command = self.command
         target = None if self.names is None else self.names.claim(self.source.output)
-        for form in self.command.formats:
+        for form in command.formats:
             if form == "csv":
-                yield CsvWriter(target)
+                yield CsvWriter(target, command.out)
                 continue
             file: IO[str] = sys.stdout
             if target is not None:
-                file = self.stack.enter_context(replacing(target.with_name(f"{target.name}.{form}")))
+                path = target.with_name(f"{target.name}.{form}")
+                file = self.stack.enter_context(replacing(path, command.out))
             if form == "json":
                 yield JsonWriter(file)
             elif form == "html":
-                yield HtmlWriter(file, headers_footers=self.command.headers_footers)
+                yield HtmlWriter(file, headers_footers=command.headers_footers)
             else:
                 yield TextWriter(
-                    file,
-                    form,
-                    page_breaks=self.command.page_breaks,
-                    headers_footers=self.command.headers_footers,
+                    file, form, page_breaks=command.page_breaks, headers_footers=command.headers_footers
                 )
+
+
+def _check_folder(out: Path) -> None:
+    """Wrong use is said before anything is read."""
+    above = out
+    while not os.path.lexists(above) and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        raise OptionError(f"{above} is not a folder", remedy="Give -o a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise OptionError(f"{above} cannot be written to", remedy="Give -o a folder that you may write to")
+
+
+def _said_of(error: Exception) -> str:
+    """Without the names of files on their way."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return error.explanation if isinstance(error, InternVLError) else f"{type(error).__name__}: {error}"
 
 
 def _summary(report: Report) -> str:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from internvl_llm.names import encodable, plain_json
 from internvl_loaders.document import Page
 
 SCHEMA = "internvl-report/1"
@@ -13,13 +14,26 @@ SCHEMA = "internvl-report/1"
 
 @dataclass(slots=True)
 class Report:
-    """Filled page by page, in order; keeps no text."""
+    """Filled page by page, in order; keeps no text.
+
+    A document is incomplete from `begin` on until `finish`. Where its output is lost, its pages are.
+    """
 
     documents: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    interrupted: bool = False
+    error: str = ""
+    """What ended the run before its end."""
+    sources: list[str] = field(default_factory=list)
+    """Of all documents that there are to read, in order."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """How many files of each kind folders and globs held that are no documents."""
+    _lost: str = ""
+    _open: bool = False
 
     def begin(self, source: str) -> None:
-        self.documents.append({"source": source, "status": "ok", "reason": "", "pages": []})
+        self.documents.append({"source": encodable(source), "status": "ok", "reason": "", "pages": []})
+        self._lost, self._open = "", True
 
     def add(self, page: Page) -> None:
         """Count a page to the document begun last; number 0 is the document's own failure."""
@@ -38,15 +52,56 @@ class Report:
                 "seconds": page.timings.get("total", 0.0),
             }
         )
-        failed = sum(p["status"] == "failed" for p in document["pages"])
-        if failed:
-            whole = failed == len(document["pages"])
-            document["status"] = "failed" if whole else "partial"
-            document["reason"] = f"{failed} of {len(document['pages'])} pages failed"
+        self._judge()
+
+    def note(self, reason: str) -> None:
+        """Of the document begun last, whatever its status."""
+        document = self.documents[-1]
+        document["reason"] = "; ".join(filter(None, [document["reason"], reason]))
+
+    def lose(self, reason: str) -> None:
+        """The document begun last has no output, and so none of its pages, those to come too."""
+        self._lost = encodable(reason)
+        self._judge()
+
+    def finish(self) -> None:
+        self._open = False
+
+    def end(self, error: BaseException, *, kept: bool) -> None:
+        """The run ends with `error`; pages that were already told are `kept` on standard output."""
+        self.interrupted = isinstance(error, KeyboardInterrupt)
+        if not self.interrupted:
+            self.error = encodable(str(error)) or type(error).__name__
+        if not self._open:
+            return
+        self._open = False
+        what = "the run was interrupted" if self.interrupted else "the run ended"
+        document = self.documents[-1]
+        if not kept:
+            self.lose(f"{what} before its output was complete")
+        elif document["status"] == "ok":
+            document["status"] = "partial" if document["pages"] else "failed"
+            self.note(f"{what} after {len(document['pages'])} pages")
+
+    def _judge(self) -> None:
+        document = self.documents[-1]
+        pages = document["pages"]
+        if self._lost:
+            for page in pages:
+                if page["status"] != "failed":
+                    page["status"], page["reason"] = "failed", self._lost
+            document["status"], document["reason"] = "failed", self._lost
+        elif failed := sum(page["status"] == "failed" for page in pages):
+            document["status"] = "failed" if failed == len(pages) else "partial"
+            document["reason"] = f"{failed} of {len(pages)} pages failed"
+
+    @property
+    def not_reached(self) -> list[str]:
+        return [encodable(source) for source in self.sources[len(self.documents) :]]
 
     @property
     def failed(self) -> bool:
-        return any(d["status"] != "ok" for d in self.documents)
+        return self.interrupted or bool(self.error) or any(d["status"] != "ok" for d in self.documents)
 
     def totals(self) -> dict[str, Any]:
         statuses = [p["status"] for d in self.documents for p in d["pages"]]
@@ -59,5 +114,13 @@ class Report:
         }
 
     def to_json(self) -> str:
-        body = {"schema": SCHEMA, "documents": self.documents, "totals": self.totals()}
-        return json.dumps(body, ensure_ascii=False, indent=1)
+        body = {
+            "schema": SCHEMA,
+            "documents": self.documents,
+            "totals": self.totals(),
+            "interrupted": self.interrupted,
+            "error": self.error or None,
+            "not_reached": self.not_reached,
+            "skipped": self.skipped,
+        }
+        return plain_json(json.dumps(body, ensure_ascii=False, indent=1))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from internvl_llm.media.limits import Limits
 from internvl_llm.media.page_ranges import page_ranges, select_pages
 from internvl_llm.media.workers.frames import read_frame, write_frame
-from internvl_loaders.cli.output import Names
+from internvl_loaders.cli.files import Names
 from internvl_loaders.errors import OptionError, SourceError
 from internvl_loaders.folders import is_document
 from internvl_loaders.options import ParseOptions

@@ -21,7 +21,7 @@ FORGING = [
     "\x1b]0;title\x07",
     "\u009b31mred",
     "\u202efdp.exe",
-    "[red]markup[/red] [/]",
+    "[red]markup[bold] [x]",
     "<script>alert(1)<",
     "--debug",
     "-o",

@@ -7,81 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from internvl_loaders.cli.output import CsvWriter, HtmlWriter, JsonWriter, Names, TextWriter, replacing
+from internvl_loaders.cli.output import CsvWriter, HtmlWriter, JsonWriter, TextWriter
 from internvl_loaders.document import Block, Cell, Document, Page, Table
 
 
 def page(number: int, *texts: str, **more: object) -> Page:
     blocks = tuple(Block(type="paragraph", text=text) for text in texts)
     return Page(source="a.pdf", document_id="id", number=number, status="ok", blocks=blocks, **more)
-
-
-def test_replacing_is_all_or_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "a.md"
-    with replacing(path) as file:
-        file.write("first")
-        assert not path.exists()
-    assert path.read_text() == "first"
-    with pytest.raises(RuntimeError), replacing(path) as file:
-        file.write("second")
-        raise RuntimeError
-    assert path.read_text() == "first"
-    assert os.listdir(path.parent) == ["a.md"]
-
-
-def test_replacing_honours_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        with replacing(tmp_path / "a") as file:
-            file.write("x")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
-
-
-def test_lone_surrogates_do_not_stop_writing(tmp_path: Path) -> None:
-    with replacing(tmp_path / "a") as file:
-        file.write("a\udcffb")
-    assert (tmp_path / "a").read_text() == "a\\udcffb"
-
-
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        "../../etc/passwd",
-        "/etc/passwd",
-        "a/../../b",
-        "..",
-        ".",
-        "",
-        "C:\\x\\..\\y.pdf",
-        "a\x00b",
-        "x/./y",
-        "con|nul",
-        "\ud800.pdf",
-    ],
-)
-def test_names_never_leave_the_folder(tmp_path: Path, hostile: str) -> None:
-    path = Names(tmp_path).claim(hostile)
-    assert tmp_path in path.parents
-    assert path.resolve().is_relative_to(tmp_path.resolve())
-    with replacing(path.with_name(path.name + ".md")) as file:
-        file.write("x")
-
-
-def test_names_never_clash(tmp_path: Path) -> None:
-    names = Names(tmp_path)
-    claimed = [names.claim(n).name for n in ("a.pdf", "A.PDF", "a.pdf", "b.pdf")]
-    assert claimed == ["a.pdf", "A~2.PDF", "a~3.pdf", "b.pdf"]
-
-
-def test_long_names_stay_writable(tmp_path: Path) -> None:
-    names = Names(tmp_path)
-    first, second = names.claim("ü" * 400 + ".pdf"), names.claim("ü" * 400 + ".pdf")
-    assert first != second
-    for path in (first, second):
-        with replacing(path.with_name(path.name + ".json")) as file:
-            file.write("{}")
 
 
 def written(writer_of: object, *pages: Page) -> str:
@@ -138,3 +70,37 @@ def test_csv_is_a_file_a_table(tmp_path: Path) -> None:
     writer.end()
     assert sorted(os.listdir(tmp_path)) == ["b.pdf.1.csv", "b.pdf.2.csv", "b.pdf.3.csv"]
     assert "z" in (tmp_path / "b.pdf.3.csv").read_text()
+
+
+CONTROLS = "".join(
+    map(chr, (*range(9), *range(11, 32), *range(0x7F, 0xA0), *range(0x202A, 0x202F), 0x2066, 0x2069))
+)
+
+
+def test_no_text_of_a_document_is_obeyed_by_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = f"one{CONTROLS}two"
+    cells = (Cell(row=0, col=0, text=hostile), Cell(row=0, col=1, text="\x80\u2066=1+1"))
+    blocks = (
+        Block(type="paragraph", text=hostile),
+        Block(type="table", table=Table(rows=1, cols=2, cells=cells)),
+    )
+    shown = Page(source=f"{hostile}.pdf", number=1, status="ok", blocks=blocks, label=hostile)
+    failed = Page(source=f"{hostile}.pdf", number=2, status="failed", reason=hostile)
+    for form in ("md", "text"):
+        text = written(
+            lambda out, form=form: TextWriter(out, form, page_breaks=False, headers_footers=True),
+            shown,
+            failed,
+        )
+        assert not set(text) & set(CONTROLS)
+        assert "onetwo" in text or "one two" in text
+    as_json = written(JsonWriter, shown, failed)
+    assert not set(as_json) & set(CONTROLS)
+    assert Document.from_json(as_json).pages[0].blocks == shown.blocks
+    CsvWriter(None).add(shown)
+    CsvWriter(tmp_path / "a", tmp_path).add(shown)
+    for table in (capsys.readouterr().out, (tmp_path / "a.1.csv").read_text()):
+        assert not set(table) & (set(CONTROLS) - {"\r"})
+        assert "'=1+1" in table
