@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from internvl_llm.version import __version__
+from internvl_loaders.cli.errors import App, errors
 from internvl_loaders.cli.fields import (
     Options,
     ask_options,
@@ -22,7 +20,7 @@ from internvl_loaders.cli.fields import (
     parse_options,
     parse_values,
 )
-from internvl_loaders.errors import InternVLError, OptionError
+from internvl_loaders.errors import OptionError
 
 if TYPE_CHECKING:
     from internvl_loaders.cli.files import Format
@@ -30,41 +28,13 @@ if TYPE_CHECKING:
 # pydantic would look through all that is installed for plugins, which takes time and may send what they see.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-
-class _App(typer.Typer):
-    """Ends with an exit status and, without `--debug`, never with a traceback."""
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        from internvl_loaders.cli.terminal import standard_streams, tell_unless_unread
-
-        with standard_streams():
-            try:
-                return super().__call__(*arguments, **named)
-            except OSError as error:
-                if "--debug" in sys.argv:
-                    raise
-                tell_unless_unread(error)
-                raise SystemExit(1) from None
-            except Exception as error:
-                if "--debug" in sys.argv:
-                    raise
-                _tell(f"{error if isinstance(error, InternVLError) else repr(error)}")
-                raise SystemExit(1) from None
-
-
-app = _App(
+app = App(
     name="internvl",
     help="Read PDFs and scanned images on this machine: text, tables, boxes.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-def _tell(what: str) -> None:
-    from internvl_llm.names import on_screen
-
-    typer.echo(f"internvl: {on_screen(what)}", err=True)
 
 
 _Debug = Annotated[bool, typer.Option("--debug", help="Log details; show tracebacks.")]
@@ -120,7 +90,7 @@ def parse(
     from internvl_loaders.options import ParseOptions
     from internvl_loaders.pipeline.cache import default_folder
 
-    with _errors(debug):
+    with errors(debug):
         fields["cache_dir"] = None if no_cache else fields["cache_dir"] or default_folder()
         good = ParseCommand(
             sources=list(sources),
@@ -154,7 +124,7 @@ def evaluate(
     from internvl_loaders.cli.terminal import ended_by_signals
     from internvl_loaders.options import ParseOptions
 
-    with _errors(debug), ended_by_signals():
+    with errors(debug), ended_by_signals():
         from internvl_loaders import evaluate as scoring
         from internvl_loaders.evaluate.report import report
 
@@ -204,7 +174,7 @@ def ask(
 
     Exit status: 0 an answer, 1 none, 2 wrong use.
     """
-    with _errors(debug):
+    with errors(debug):
         from internvl_loaders.cli.ask import AskCommand
         from internvl_loaders.cli.terminal import ended_by_signals
 
@@ -266,7 +236,7 @@ def mcp(
     from internvl_loaders.mcp import server
     from internvl_loaders.options import ParseOptions
 
-    with _errors(debug):
+    with errors(debug):
         engine = ParseOptions.of(**engine_values(fields)).chosen_engine()
         if engine is not None:
             from internvl_llm.engines.open import opened
@@ -281,48 +251,6 @@ def check() -> None:
     from internvl_loaders.cli.check import findings, print_table
 
     print_table(findings())
-
-
-class _Printable(logging.Formatter):
-    """A line a record; a traceback has lines of its own."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        from internvl_llm.names import on_screen
-
-        return on_screen(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:
-        from internvl_llm.names import on_screen
-
-        return "\n".join(map(on_screen, super().formatException(ei).split("\n")))
-
-
-@contextmanager
-def _errors(debug: bool) -> Iterator[None]:
-    """Errors as one line on standard error; status 2 for wrong use, 1 for the rest."""
-    from internvl_loaders.cli.terminal import Terminated, said_of
-
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Printable("%(name)s: %(message)s" if debug else "internvl: %(message)s"))
-    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, handlers=[handler])
-    if not debug:
-        logging.getLogger("internvl_loaders").setLevel(logging.WARNING)
-    try:
-        yield
-    except BrokenPipeError:
-        raise typer.Exit(1) from None  # whoever read our output has had enough
-    except Terminated as error:
-        raise typer.Exit(128 + error.number) from None
-    except InternVLError as error:
-        if debug:
-            raise
-        _tell(str(error))
-        raise typer.Exit(2 if isinstance(error, OptionError) else 1) from None
-    except OSError as error:
-        if debug:
-            raise
-        _tell(said_of(error))
-        raise typer.Exit(1) from None
 
 
 def _formats(values: Iterable[str]) -> list[Format]:

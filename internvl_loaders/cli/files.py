@@ -190,3 +190,10 @@ class Names:
 def _key(name: str) -> str:
     """Alike for files that cannot be beside each other; the tables of a document count as one."""
     return re.sub(r"\.[0-9]+\.csv$", ".#.csv", same_name(name))
+
+
+def said_of_file(error: Exception) -> str:
+    """What kept a file from being written, without the name that it has on its way."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return error.explanation if isinstance(error, InternVLError) else f"{type(error).__name__}: {error}"

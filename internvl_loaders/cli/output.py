@@ -6,13 +6,16 @@ Nothing that a terminal would obey, or that turns the text around it, comes out 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from internvl_llm.names import plain_json, printable
-from internvl_loaders.cli.files import Format, replacing
+from internvl_loaders.cli.files import Format, Names, replacing
 from internvl_loaders.document import Document, Page
 from internvl_loaders.render import html, markdown, text
+from internvl_loaders.sources import Source
 
 
 class Writer(Protocol):
@@ -106,3 +109,87 @@ class CsvWriter:
 
     def end(self) -> None:
         pass
+
+
+class Outputs:
+    """The files of the document at hand; they appear when it is finished, or not at all.
+
+    A file that cannot be written costs its document, and standard output the run.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        formats: Sequence[Format],
+        *,
+        headers_footers: bool,
+        page_breaks: bool,
+        lost: Callable[[Exception], None],
+    ) -> None:
+        self.folder = folder
+        self.formats = formats
+        self.headers_footers = headers_footers
+        self.page_breaks = page_breaks
+        self.names = None if folder is None else Names(folder, formats)
+        self.stack = ExitStack()
+        self.source: Source | None = None
+        self.writers: list[Writer] = []
+        self.tell_lost = lost
+        self.lost = False
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.stack.__exit__(*error)
+
+    def begin(self, source: Source) -> None:
+        self.source, self.lost = source, False
+
+    def add(self, page: Page) -> None:
+        with self._costs_its_document():
+            if not self.writers and not self.lost:
+                self.writers = list(self._open())
+            for writer in self.writers:
+                writer.add(page)
+
+    def finish(self) -> None:
+        with self._costs_its_document():
+            for writer in self.writers:
+                writer.end()
+            self.stack.close()
+            if self.names is None:
+                sys.stdout.flush()
+        self.writers = []
+
+    @contextmanager
+    def _costs_its_document(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # rendering may fail in ways nobody thought of, too
+            if self.names is None or self.source is None:
+                raise
+            with suppress(Exception):
+                self.stack.__exit__(type(error), error, error.__traceback__)
+            self.stack, self.writers, self.lost = ExitStack(), [], True
+            self.tell_lost(error)
+
+    def _open(self) -> Iterator[Writer]:
+        assert self.source is not None
+        target = None if self.names is None else self.names.claim(self.source.output)
+        for form in self.formats:
+            if form == "csv":
+                yield CsvWriter(target, self.folder)
+                continue
+            file: IO[str] = sys.stdout
+            if target is not None:
+                path = target.with_name(f"{target.name}.{form}")
+                file = self.stack.enter_context(replacing(path, self.folder))
+            if form == "json":
+                yield JsonWriter(file)
+            elif form == "html":
+                yield HtmlWriter(file, headers_footers=self.headers_footers)
+            else:
+                yield TextWriter(
+                    file, form, page_breaks=self.page_breaks, headers_footers=self.headers_footers
+                )

@@ -7,10 +7,10 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,8 +18,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from internvl_llm.media.page_ranges import absent_pages, lacks, last_page
 from internvl_llm.names import on_screen
-from internvl_loaders.cli.files import Format, Names, replacing, replacing_or_into
-from internvl_loaders.cli.output import CsvWriter, HtmlWriter, JsonWriter, TextWriter, Writer
+from internvl_loaders.cli.files import Format, replacing_or_into, said_of_file
+from internvl_loaders.cli.output import Outputs
 from internvl_loaders.cli.report import Report
 from internvl_loaders.cli.terminal import ended_by_signals, undisturbed
 from internvl_loaders.document import Page
@@ -100,11 +100,23 @@ class ParseCommand:
         watched = self.options.model_copy(update={"on_error": "placeholder"})
         current: Source | None = None
         last = 0
+
+        def lost(error: Exception) -> None:
+            reason = f"its output could not be written: {said_of_file(error)}"
+            report.lose(reason)
+            failures.lost(report.documents[-1]["source"], reason)
+
         with (
             closing(sourced_pages(self._inputs(report), watched, engine_first=True)) as pages,
             self._progress(report) as advance,
             _Failures(self.console) as failures,
-            _Outputs(self, report, failures) as outputs,
+            Outputs(
+                self.out,
+                self.formats,
+                headers_footers=self.headers_footers,
+                page_breaks=self.page_breaks,
+                lost=lost,
+            ) as outputs,
         ):
             for source, page in pages:
                 if source is not current:
@@ -132,7 +144,7 @@ class ParseCommand:
             with replacing_or_into(self.report) as file:
                 file.write(report.to_json())
         except (OSError, InternVLError) as error:
-            self._say(f"the report could not be written: {_said_of(error)}")
+            self._say(f"the report could not be written: {said_of_file(error)}")
             return False
         return True
 
@@ -222,83 +234,6 @@ class _Failures:
         return same and page.source == last.source and page.number == last.number + 1 > 1
 
 
-class _Outputs:
-    """The files of the document at hand; they appear when it is finished, or not at all.
-
-    A file that cannot be written costs its document, and standard output the run.
-    """
-
-    def __init__(self, command: ParseCommand, report: Report, failures: _Failures) -> None:
-        self.command = command
-        self.report = report
-        self.failures = failures
-        self.names = None if command.out is None else Names(command.out, command.formats)
-        self.stack = ExitStack()
-        self.source: Source | None = None
-        self.writers: list[Writer] = []
-        self.lost = False
-
-    def __enter__(self) -> _Outputs:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.stack.__exit__(*error)
-
-    def begin(self, source: Source) -> None:
-        self.source, self.lost = source, False
-
-    def add(self, page: Page) -> None:
-        with self._costs_its_document():
-            if not self.writers and not self.lost:
-                self.writers = list(self._open())
-            for writer in self.writers:
-                writer.add(page)
-
-    def finish(self) -> None:
-        with self._costs_its_document():
-            for writer in self.writers:
-                writer.end()
-            self.stack.close()
-            if self.names is None:
-                sys.stdout.flush()
-        self.writers = []
-
-    @contextmanager
-    def _costs_its_document(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # rendering may fail in ways nobody thought of, too
-            if self.names is None or self.source is None:
-                raise
-            with suppress(Exception):
-                self.stack.__exit__(type(error), error, error.__traceback__)
-            self.stack, self.writers, self.lost = ExitStack(), [], True
-            reason = f"its output could not be written: {_said_of(error)}"
-            self.report.lose(reason)
-            self.failures.lost(self.source.name, reason)
-
-    def _open(self) -> Iterator[Writer]:
-        assert self.source is not None
-        command = self.command
-        target = None if self.names is None else self.names.claim(self.source.output)
-        for form in command.formats:
-            if form == "csv":
-                yield CsvWriter(target, command.out)
-                continue
-            file: IO[str] = sys.stdout
-            if target is not None:
-                path = target.with_name(f"{target.name}.{form}")
-                file = self.stack.enter_context(replacing(path, command.out))
-            if form == "json":
-                yield JsonWriter(file)
-            elif form == "html":
-                yield HtmlWriter(file, headers_footers=command.headers_footers)
-            else:
-                yield TextWriter(
-                    file, form, page_breaks=command.page_breaks, headers_footers=command.headers_footers
-                )
-
-
 def _check_folder(out: Path) -> None:
     """Wrong use is said before anything is read."""
     above = out
@@ -308,13 +243,6 @@ def _check_folder(out: Path) -> None:
         raise OptionError(f"{above} is not a folder", remedy="Give -o a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise OptionError(f"{above} cannot be written to", remedy="Give -o a folder that you may write to")
-
-
-def _said_of(error: Exception) -> str:
-    """Without the names of files on their way."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return error.explanation if isinstance(error, InternVLError) else f"{type(error).__name__}: {error}"
 
 
 def _summary(report: Report) -> str:

@@ -101,7 +101,8 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        return self.interrupted or bool(self.error) or any(d["status"] != "ok" for d in self.documents)
+        ended = self.interrupted or self.error or self.not_reached
+        return bool(ended) or any(d["status"] != "ok" for d in self.documents)
 
     def totals(self) -> dict[str, Any]:
         statuses = [p["status"] for d in self.documents for p in d["pages"]]
