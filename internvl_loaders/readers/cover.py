@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Literal
 
 from internvl_loaders.content import Rect, Span
 
 COVERING = 0.5
 """Share of the page that images must make up before it is worth looking what lies beneath."""
+
+_FEW = 64
+"""Points times boxes that are held against each other."""
 
 Painted = tuple[Literal["text", "image"], Rect]
 
@@ -24,14 +28,41 @@ def hide_covered(spans: list[Span], painted: Sequence[Painted]) -> list[Span]:
 
     `painted` is in the order of painting.
     """
-    return [
-        replace(span, hidden=True) if not span.hidden and _covered(span, painted) else span for span in spans
+    middles = [
+        ((s.x0 + s.x1) / 2, (s.y0 + s.y1) / 2, number) for number, s in enumerate(spans) if not s.hidden
     ]
+    covered = set(_under_images(middles, painted[::-1]))
+    return [replace(span, hidden=True) if n in covered else span for n, span in enumerate(spans)]
 
 
-def _covered(span: Span, painted: Sequence[Painted]) -> bool:
-    x, y = (span.x0 + span.x1) / 2, (span.y0 + span.y1) / 2
-    for kind, (x0, y0, x1, y1) in reversed(painted):
-        if x0 <= x <= x1 and y0 <= y <= y1:
-            return kind == "image"
-    return False
+_Point = tuple[float, float, int]
+
+
+def _under_images(points: list[_Point], painted: Sequence[Painted]) -> Iterator[int]:
+    """The numbers of the points that an image was the last to paint, `painted` being the last first.
+
+    Halves the points until one box paints all that are left, or few are: not every point is held
+    against every box.
+    """
+    waiting = [(points, painted)] if points else []
+    while waiting:
+        points, painted = waiting.pop()
+        xs, ys = [x for x, _, _ in points], [y for _, y, _ in points]
+        left, right, top, bottom = min(xs), max(xs), min(ys), max(ys)
+        near: list[Painted] = []
+        for kind, (x0, y0, x1, y1) in painted:
+            if x0 <= right and left <= x1 and y0 <= bottom and top <= y1:
+                near.append((kind, Rect(x0, y0, x1, y1)))
+                if x0 <= left and right <= x1 and y0 <= top and bottom <= y1:
+                    break
+        if len(near) <= 1 or len(points) * len(near) <= _FEW:
+            yield from (n for x, y, n in points if _last_over(x, y, near) == "image")
+        else:
+            along = 0 if right - left > bottom - top else 1
+            points.sort(key=itemgetter(along))
+            half = len(points) // 2
+            waiting += [(points[:half], near), (points[half:], near)]
+
+
+def _last_over(x: float, y: float, painted: Sequence[Painted]) -> str:
+    return next((kind for kind, (x0, y0, x1, y1) in painted if x0 <= x <= x1 and y0 <= y <= y1), "")

@@ -144,7 +144,7 @@ class Words:
     def _add(self, part: list[Glyph], superscript: bool = False) -> None:
         text = "".join([glyph[0] for glyph in part])
         if not (text.isascii() and text.isprintable()):
-            text = mended(_in_order(text, part).translate(_REPAIRS), part[0][6].font)
+            text = mended(_in_order(part).translate(_REPAIRS), part[0][6].font)
         _, x0, y0, x1, y1, _, style = part[0]
         for _, a, b, c, d, _, _ in part:
             if a < x0:
@@ -207,12 +207,13 @@ def _split(glyphs: list[Glyph], axis: Axis) -> Iterator[tuple[list[Glyph], bool]
         yield part, wide
 
 
-def _in_order(text: str, part: list[Glyph]) -> str:
-    """Arabic lam-alef ligatures, whose letters readers turn round with the rest of the line."""
+def _in_order(part: list[Glyph]) -> str:
+    """Their text; in Arabic lam-alef ligatures readers turn the letters round with the rest of the line."""
+    letters = [glyph[0] for glyph in part]
     for i, (a, b) in enumerate(pairwise(part)):
         if b[0] == "ل" and a[0] in _ALEFS and b[1] - 0.1 <= a[1] and a[3] <= b[3] + 0.1:
-            text = text[:i] + b[0] + a[0] + text[i + 2 :]
-    return text
+            letters[i : i + 2] = b[0], a[0]
+    return "".join(letters)
 
 
 def _follows(before: Glyph, after: Glyph) -> bool:

@@ -11,7 +11,8 @@ from statistics import median
 from internvl_loaders.structure.lines import Line
 from internvl_loaders.structure.rows import rows
 
-_VALUE = re.compile(r"[\d.,:;%/\-+()\s$€£¥₹]*\d[\d.,:;%/\-+()\s$€£¥₹]*(?:[A-Za-z]{1,3})?")
+_VALUE = re.compile(r"(?=\D*\d)[\d.,:;%/\-+()\s$€£¥₹]*(?:[A-Za-z]{1,3})?")
+"""In time that grows with the text's length only."""
 
 
 @dataclass(slots=True)

@@ -10,12 +10,10 @@ from statistics import median
 from internvl_loaders.document import BlockType
 from internvl_loaders.structure.classify import Marker
 from internvl_loaders.structure.lines import Line
-from internvl_loaders.structure.script import join_lines
+from internvl_loaders.structure.script import joined_lines
 
 _MAX_INDENT = 200
 """Spaces before a word of code; hostile pages have letters of no width."""
-_LONG = 4096
-"""Characters of a text that are joined on; what is longer is put aside, so that cost grows with length."""
 
 
 @dataclass(slots=True)
@@ -50,14 +48,7 @@ class Draft:
         texts = [line.text for line in self.lines]
         if self.marker:
             texts[0] = texts[0][self.marker.end :]
-        done: list[str] = []
-        whole = texts[0]
-        for is_hard, text in zip(self.hard_breaks, texts[1:], strict=True):
-            whole = f"{whole}\n{text}" if is_hard else join_lines(whole, text, seen)
-            if len(whole) > _LONG and (end := whole.rfind(" ", 0, -_LONG // 2)) > 0:
-                done.append(whole[:end])
-                whole = whole[end:]  # joining looks at the last word only
-        return "".join([*done, whole])
+        return joined_lines(texts, self.hard_breaks, seen)
 
 
 def _code(lines: Sequence[Line]) -> str:
@@ -68,11 +59,13 @@ def _code(lines: Sequence[Line]) -> str:
     pitch = min((s for s in steps if s > 0.5 * lines[0].height), default=0.0)
     texts = []
     for line, step in zip(lines, [*steps, 0.0], strict=True):
-        place, text = left, ""
+        place = left
+        parts: list[str] = []
         for span in line.spans:
-            gap = min(max(round((span.x0 - place) / advance), 1 if text else 0), _MAX_INDENT)
-            text += " " * gap + span.text
+            gap = min(max(round((span.x0 - place) / advance), 1 if parts else 0), _MAX_INDENT)
+            parts += (" " * gap, span.text)
             place = span.x1
-        blank = pitch > 0 and step > 1.6 * pitch
-        texts.append(text + "\n" if blank else text)
+        if pitch > 0 and step > 1.6 * pitch:
+            parts.append("\n")
+        texts.append("".join(parts))
     return "\n".join(texts)

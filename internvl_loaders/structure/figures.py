@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from internvl_loaders.content import Content, Rect
 from internvl_loaders.structure.lines import Line
@@ -11,6 +12,8 @@ from internvl_loaders.structure.lines import Line
 _MIN_SIDES = (10.0, 24.0)
 """Points, shorter and longer side; anything smaller is a bullet, an icon or a drawn line."""
 _MAX_FIGURES = 400
+_CELLS = 32
+"""Of the grid that figures are looked up in, along each side."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,9 +43,10 @@ def find_figures(content: Content, parts: Sequence[Line]) -> tuple[list[Figure],
     if not found:
         return [], list(parts)
     free = []
+    near = _Grid(found, content)
     for part in parts:
         x, y = (part.x0 + part.x1) / 2, part.middle
-        for figure in found:
+        for figure in near.at(x, y):
             r = figure.rect
             if r.x0 <= x <= r.x1 and r.y0 <= y <= r.y1:
                 figure.lines.append(part)
@@ -50,6 +54,25 @@ def find_figures(content: Content, parts: Sequence[Line]) -> tuple[list[Figure],
         else:
             free.append(part)
     return found, free
+
+
+class _Grid:
+    """Figures by the cells of the page that they lie over, in their order."""
+
+    def __init__(self, figures: Sequence[Figure], content: Content) -> None:
+        self._scale = _CELLS / max(content.width, 1e-6), _CELLS / max(content.height, 1e-6)
+        self._cells: dict[tuple[int, int], list[Figure]] = {}
+        for figure in figures:
+            (x0, y0), (x1, y1) = self._cell(*figure.rect[:2]), self._cell(*figure.rect[2:])
+            for cell in product(range(x0, x1 + 1), range(y0, y1 + 1)):
+                self._cells.setdefault(cell, []).append(figure)
+
+    def at(self, x: float, y: float) -> Sequence[Figure]:
+        return self._cells.get(self._cell(x, y), ())
+
+    def _cell(self, x: float, y: float) -> tuple[int, int]:
+        last = _CELLS - 1
+        return min(max(int(x * self._scale[0]), 0), last), min(max(int(y * self._scale[1]), 0), last)
 
 
 def _area(rect: Rect) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -15,6 +15,8 @@ from internvl_loaders.structure.rows import rows
 
 _ZONE = 0.12
 """The share of a page's height, at top and at bottom, where running lines stand."""
+_MOST_ROWS = 4
+"""Running rows at one end of a page."""
 _WIDE_ZONE = 0.2
 """Where the outermost row may still be a lone page number."""
 _ROMAN = r"(?=[ivxl])(?:xl|l?x{0,3})(?:ix|iv|v?i{0,3})"
@@ -59,20 +61,22 @@ def find_furniture(
     by a ruling, or if a neighbour has the same text, digits aside, in the same place; and so is what
     stands further out than one.
     """
-    repeated = [key for n in neighbours for key in _margin_keys(n)]
+    repeated: dict[str, list[float]] = {}
+    for n in neighbours:
+        for key, place in _margin_keys(n):
+            repeated.setdefault(key, []).append(place)
     prose = _is_prose(spans)
-    rulings = [
-        r for r in content.rulings if r.y0 == r.y1 and not any(_within(r, t, 1.5 * size) for t in tables)
-    ]
+    rulings = [r for r in content.rulings if r.y0 == r.y1]
     ends: list[list[Line]] = []
     rest = spans
     for head in (True, False):
         margin = _margin(rest, content.height, head)
         running = [
-            _is_repeated(r, content.height, repeated) or _is_running(r, content.height, rulings, size, prose)
-            for r in margin
+            _is_repeated(r, content.height, repeated)
+            or _is_running(r, content.height, rulings, tables, size, prose)
+            for r in margin[:_MOST_ROWS]
         ]
-        inmost = max((n for n, runs in enumerate(running[:4], start=1) if runs), default=0)
+        inmost = max((n for n, runs in enumerate(running, start=1) if runs), default=0)
         while any(_is_long(r.line) or is_caption(r.line.text) for r in margin[:inmost]):
             inmost -= 1
         ends.append([r.line for r in margin[:inmost]])
@@ -128,12 +132,19 @@ def _key(line: Line) -> str:
     return _DIGITS.sub("#", line.text).casefold().replace(" ", "")
 
 
-def _is_repeated(row: _Row, height: float, repeated: list[tuple[str, float]]) -> bool:
+def _is_repeated(row: _Row, height: float, repeated: Mapping[str, Sequence[float]]) -> bool:
     key, place = _key(row.line), row.line.middle / height
-    return row.depth < _ZONE * height and any(k == key and abs(p - place) < 0.01 for k, p in repeated)
+    return row.depth < _ZONE * height and any(abs(p - place) < 0.01 for p in repeated.get(key, ()))
 
 
-def _is_running(row: _Row, height: float, rulings: Sequence[Ruling], size: float, prose: bool) -> bool:
+def _is_running(
+    row: _Row,
+    height: float,
+    rulings: Sequence[Ruling],
+    tables: Sequence[Rect],
+    size: float,
+    prose: bool,
+) -> bool:
     line, parts = row.line, row.parts
     inside = row.depth < _ZONE * height
     if line.font_size > 2 * size or _is_long(line):
@@ -149,7 +160,11 @@ def _is_running(row: _Row, height: float, rulings: Sequence[Ruling], size: float
         apart = median(b.x0 - a.x1 for a, b in pairwise(parts)) > 1.5 * size
         if prose and apart and any(_NUMBER.fullmatch(p.text) for p in ends):
             return True
-    return prose and row.clearance > 0.6 * size and any(_cuts(ruling, line, size) for ruling in rulings)
+    if not (prose and row.clearance > 0.6 * size):
+        return False
+    cutting = [ruling for ruling in rulings if _cuts(ruling, line, size)]
+    near = [t for t in tables if line.y0 - 3 * size < t.y1 and t.y0 < line.y1 + 3 * size] if cutting else []
+    return any(not any(_within(ruling, t, 1.5 * size) for t in near) for ruling in cutting)
 
 
 def _undecorated(line: Line) -> str:

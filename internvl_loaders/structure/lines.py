@@ -22,12 +22,20 @@ class Line:
     """
 
     def __init__(self, spans: list[Span], order: int = 0) -> None:
-        self.spans = spans
+        self.spans: list[Span] = []
         self.order = order
         first = spans[0]
-        x0, y0, x1, y1 = first.x0, first.y0, first.x1, first.y1
-        size = first.size
+        self.x0, self.y0, self.x1, self.y1 = first.x0, first.y0, first.x1, first.y1
+        self._largest = first.size
+        self.chars = 0
+        self.extend(spans)
+
+    def extend(self, spans: list[Span]) -> None:
+        """Spans that go on with the line, before anything is asked of its text."""
+        x0, y0, x1, y1 = self.x0, self.y0, self.x1, self.y1
+        size, chars = self._largest, self.chars
         for span in spans:
+            chars += len(span.text)
             if span.x0 < x0:
                 x0 = span.x0
             if span.x1 > x1:
@@ -38,8 +46,10 @@ class Line:
                 y1 = span.y1
             if span.size > size:
                 size = span.size
+        self.spans += spans
         self.x0, self.y0, self.x1, self.y1 = x0, y0, x1, y1
         self.start, self.end = x0, x1
+        self._largest, self.chars = size, chars
         self.size = size if size > 0 else y1 - y0
 
     def mirrored(self) -> Line:
@@ -66,10 +76,6 @@ class Line:
     @cached_property
     def text(self) -> str:
         return join_spans(self.spans)
-
-    @cached_property
-    def chars(self) -> int:
-        return sum(len(s.text) for s in self.spans)
 
     @cached_property
     def bold(self) -> bool:
@@ -116,7 +122,7 @@ def fragments(spans: Iterable[Span]) -> list[Line]:
             continue
         piece = Line(run, len(found))
         if found and _continues(found[-1], piece):
-            found[-1] = Line(found[-1].spans + run, len(found) - 1)
+            found[-1].extend(run)
         else:
             found.append(piece)
     return found

@@ -165,23 +165,27 @@ def _tail(band: Band, below: Strip) -> list[Strip]:
         last = band.strips[-1]
         if any(i.x1 > edge + 0.01 for i in last.items) or below.y0 - last.y1 >= last.y0 - band.strips[-2].y1:
             break
-        tail.insert(0, band.strips.pop())
+        tail.append(band.strips.pop())
         below = last
-    return tail
+    return tail[::-1]
 
 
 def _absorb(above: Band, band: Band, size: float) -> None:
     """Moves to a band's top what stands directly above it and wholly right of its gutter."""
+    taken: list[Strip] = []
+    below = band.strips[0]
     while above.strips:
         strip = above.strips[-1]
         edge = min(g.x1 for g in band.gaps if g.inner) - 0.3 * size
-        if any(i.x0 < edge for i in strip.items) or band.strips[0].y0 - strip.y1 > 2 * size:
-            return
+        if any(i.x0 < edge for i in strip.items) or below.y0 - strip.y1 > 2 * size:
+            break
         common = common_gaps(band.gaps, gaps_of(strip.items, _LEAST * size), _LEAST_COMMON * size)
         if not any(g.inner for g in common):
-            return
-        band.strips.insert(0, above.strips.pop())
+            break
+        below = above.strips.pop()
+        taken.append(below)
         band.gaps = common
+    band.strips[:0] = taken[::-1]
 
 
 def _without_bridges(items: list[Item]) -> list[list[Item]]:

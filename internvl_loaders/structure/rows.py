@@ -8,6 +8,9 @@ from statistics import median
 
 from internvl_loaders.structure.lines import Line, joined
 
+_MOST_NEAR = 8
+"""Rows beside which a fragment may stand; on a page with more, words lie about and form no rows."""
+
 
 class _Row:
     """A row being gathered, its parts by x0."""
@@ -19,6 +22,8 @@ class _Row:
         self._starts = [part.x0]
 
     def nearest(self, part: Line) -> Line:
+        if len(self.parts) == 1:
+            return self.parts[0]
         at = bisect(self._starts, part.x0)
         if at == 0 or at == len(self.parts):
             return self.parts[max(at - 1, 0)]
@@ -54,17 +59,17 @@ def rows(parts: Sequence[Line]) -> list[list[Line]]:
     for part in sorted(parts, key=lambda p: (p.y0 + p.y1, p.x0)):
         best: _Row | None = None
         most = 0.5
-        near = [row for row in near if row.bottom >= part.y0]
+        near = [row for row in near[-_MOST_NEAR:] if row.bottom >= part.y0]
         for row in near:
             if not row.overlaps(part):
                 continue
             other = row.nearest(part)
+            beside = min(other.x1, part.x1) - max(other.x0, part.x0)
+            if beside >= 0.5 * min(other.width, part.width) + 0.01:
+                continue
             height = min(other.y1 - other.y0, part.y1 - part.y0)
             overlap = (min(other.y1, part.y1) - max(other.y0, part.y0)) / height if height > 0 else 1.0
-            if overlap <= most:
-                continue
-            beside = min(other.x1, part.x1) - max(other.x0, part.x0)
-            if beside < 0.5 * min(other.width, part.width) + 0.01:
+            if overlap > most:
                 best, most = row, overlap
         if best is None:
             row = _Row(part)

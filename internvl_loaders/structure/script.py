@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+_LONG = 4096
+"""Characters of a text that are joined on; what is longer is put aside, so that cost grows with length."""
 SOFT_HYPHEN = "\N{SOFT HYPHEN}"
 _HYPHENS = "-\N{HYPHEN}\N{SOFT HYPHEN}"
 _SUSPENDED = frozenset(
@@ -58,6 +60,24 @@ def has_rtl(text: str) -> bool:
     return not text.isascii() and _RTL.search(text) is not None
 
 
+def joined_lines(
+    lines: Sequence[str], hard_breaks: Sequence[bool] = (), seen: Mapping[str, int] | None = None
+) -> str:
+    """Printed lines as running text by `join_lines`, the first at least; a new line after those that
+    `hard_breaks` says end where they do."""
+    done: list[str] = []
+    whole = lines[0]
+    for n, text in enumerate(lines[1:]):
+        is_hard = n < len(hard_breaks) and hard_breaks[n]
+        whole = f"{whole}\n{text}" if is_hard else join_lines(whole, text, seen)
+        if len(whole) > _LONG:  # joining looks at the last word only, and no word is so long
+            end = whole.rfind(" ", 0, -_LONG // 2)
+            end = end if end > 0 else len(whole) - _LONG // 2
+            done.append(whole[:end])
+            whole = whole[end:]
+    return "".join([*done, whole])
+
+
 def join_lines(upper: str, lower: str, seen: Mapping[str, int] | None = None) -> str:
     """Two printed lines of one paragraph as running text.
 
@@ -75,7 +95,7 @@ def join_lines(upper: str, lower: str, seen: Mapping[str, int] | None = None) ->
             return f"{upper} {lower}"
         if not (upper[-2].islower() and lower[0].islower()):
             return upper + lower
-        head = upper.split()[-1].lstrip("(\"'„“‚‘«[")[:-1].lower()
+        head = upper.rsplit(None, 1)[-1].lstrip("(\"'„“‚‘«[")[:-1].lower()
         tail = first.rstrip(".,;:!?)]\"'“”’»").lower()
         return upper + lower if _is_compound(head, tail, seen or {}) else upper[:-1] + lower
     if is_cjk(last) and is_cjk(lower[0]):

@@ -13,6 +13,9 @@ _SHRINK = 0.25
 """Share of its height that an item loses at top and at bottom before strips are sought: OCR boxes
 and boxes of tilted lines overlap their neighbours."""
 
+_MOST_GAPS = 64
+"""White columns of one strip that count, the widest: what has so many is no text in columns."""
+
 
 @dataclass(slots=True, eq=False)
 class Item:
@@ -101,7 +104,11 @@ def gaps_of(items: Sequence[Item], least: float) -> list[Gap]:
         if item.x0 - right >= least:
             gaps.append(Gap(right, item.x0))
         right = max(right, item.x1)
-    return [*gaps, Gap(right, inf)]
+    gaps.append(Gap(right, inf))
+    if len(gaps) > _MOST_GAPS:
+        least = sorted((g.x1 - g.x0 for g in gaps), reverse=True)[_MOST_GAPS - 1]
+        gaps = [g for g in gaps if g.x1 - g.x0 >= least][: _MOST_GAPS - 1] + gaps[-1:]
+    return gaps
 
 
 def common_gaps(some: list[Gap], others: list[Gap], least: float) -> list[Gap]:

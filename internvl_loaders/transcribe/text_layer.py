@@ -65,11 +65,13 @@ def visible(content: Content) -> Content:
 def _covered(content: Content) -> float:
     """The share of the page that figures cover, counted once where they overlap, on a 40 x 40 grid."""
     cells = 40
-    taken: set[tuple[int, int]] = set()
+    taken = [0] * cells  # a bit a cell
     for figure in content.figures:
         columns, rows = _cells(figure, content.width, content.height, cells)
-        taken.update((x, y) for x in columns for y in rows)
-    return len(taken) / cells**2
+        mask = (1 << len(columns)) - 1 << columns.start
+        for row in rows:
+            taken[row] |= mask
+    return sum(map(int.bit_count, taken)) / cells**2
 
 
 def _cells(box: Rect, width: float, height: float, cells: int) -> tuple[range, range]:

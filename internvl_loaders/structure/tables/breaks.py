@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
 from internvl_loaders.content import Ruling
+from internvl_loaders.structure.tables.rulings import between
 from internvl_loaders.structure.tables.words import Row, is_data, is_value
 
 FAR = 3.0
@@ -76,8 +78,9 @@ def widest_gap(above: Row, row: Row, across: Sequence[Ruling]) -> float:
     """Points without a word or a ruling between two rows."""
     top, bottom = above.line, row.line
     width = bottom.x1 - bottom.x0
-    rulings = (r.y0 for r in across if min(r.x1, bottom.x1) - max(r.x0, bottom.x0) > 0.5 * width)
-    stops = [top.y1, *sorted(y for y in rulings if top.y1 < y < bottom.y0), bottom.y0]
+    near = (r for r in between(across, top.y1, bottom.y0) if top.y1 < r.y0 < bottom.y0)
+    rulings = (r.y0 for r in near if min(r.x1, bottom.x1) - max(r.x0, bottom.x0) > 0.5 * width)
+    stops = [top.y1, *sorted(rulings), bottom.y0]
     return max(b - a for a, b in pairwise(stops))
 
 
@@ -133,18 +136,27 @@ def _ruled(above: Row, row: Row, below: Row | None, across: Sequence[Ruling]) ->
     bottom = below.line.middle if below else row.line.y1 + row.line.em
     x0, x1 = row.line.x0, row.line.x1
     return any(
-        above.line.middle < r.y0 < bottom and min(r.x1, x1) - max(r.x0, x0) > 0.6 * (x1 - x0) for r in across
+        above.line.middle < r.y0 < bottom and min(r.x1, x1) - max(r.x0, x0) > 0.6 * (x1 - x0)
+        for r in between(across, above.line.middle, bottom)
     )
 
 
 def in_other_columns(row: Row, data: Sequence[Row], em: float) -> bool:
     """Whether a row of headings belongs to other columns than the data above it."""
+    pieces = [q for other in data[-8:] for q in other.pieces]
+    starts = sorted([q.x0 for q in pieces])
+    ends = sorted([q.x1 for q in pieces])
+    centres = sorted([q.x0 + q.x1 for q in pieces])
     inline = sum(
-        any(
-            min(abs(p.x0 - q.x0), abs(p.x1 - q.x1), abs(p.x0 + p.x1 - q.x0 - q.x1) / 2) < 0.6 * em
-            for other in data[-8:]
-            for q in other.pieces
-        )
+        _is_near(starts, p.x0, 0.6 * em)
+        or _is_near(ends, p.x1, 0.6 * em)
+        or _is_near(centres, p.x0 + p.x1, 1.2 * em)
         for p in row.pieces
     )
     return inline * 2 <= len(row.pieces)
+
+
+def _is_near(places: Sequence[float], x: float, least: float) -> bool:
+    """Whether one of the places, in order, is closer to `x` than `least`."""
+    at = bisect_left(places, x)
+    return any(abs(place - x) < least for place in places[max(at - 1, 0) : at + 1])

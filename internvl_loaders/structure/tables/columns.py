@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 
 from internvl_loaders.content import Rect, Ruling
 from internvl_loaders.structure.tables.gutters import Gutter, body_lines
 from internvl_loaders.structure.tables.header import MAX_HEADER_LINES
-from internvl_loaders.structure.tables.rulings import cluster
+from internvl_loaders.structure.tables.rulings import cluster, merged
 from internvl_loaders.structure.tables.words import NUMBER_GAP, PIECE_GAP, Line, Piece, Word, is_value
+
+_MOST_HEADED = 64
+"""Columns of which only a heading stands there."""
 
 
 class Columns:
@@ -25,6 +28,10 @@ class Columns:
         self._starts = [x0 for x0, _ in ordered]
         self._first_end = list(accumulate((x1 for _, x1 in reversed(ordered)), min))[::-1]
         """For each of `_starts`, where the first gutter ends that begins there or later."""
+        by_end = sorted((g.x1, g.x0) for g in gutters)
+        self._ends = [x1 for x1, _ in by_end]
+        self._last_start = list(accumulate((x0 for _, x0 in reversed(by_end)), min))[::-1]
+        """For each of `_ends`, where the first gutter begins that ends there or later."""
 
     def __len__(self) -> int:
         return len(self.text)
@@ -37,6 +44,14 @@ class Columns:
         at = bisect_left(self._starts, x0)
         return at < len(self._starts) and self._first_end[at] <= x1
 
+    def has_gutter(self, x0: float, x1: float, *, whole: bool) -> bool:
+        """Whether the middle of a gutter, or with `whole` any part of one, lies within x0..x1."""
+        if whole:
+            at = bisect_right(self._ends, x0)
+            return at < len(self._ends) and self._last_start[at] < x1
+        at = bisect_right(self._middles, x0)
+        return at < len(self._middles) and self._middles[at] < x1
+
     def limits(self) -> list[float]:
         """The x that each column's text may not pass."""
         starts = [a - 0.6 * self.em for a, _ in self.text[1:]]
@@ -45,17 +60,22 @@ class Columns:
     def spread(self, x0: float, x1: float) -> tuple[int, int]:
         """First and last column whose text x0..x1 lies over."""
         near = range(max(self.index_at(x0) - 1, 0), min(self.index_at(x1) + 2, len(self.text)))
-        least = 0.3 * self.em
-        over = []
-        for j in near:
-            a, b = self.text[j]
-            shared = min(b, x1) - max(a, x0)
-            if shared > min(least, 0.5 * (b - a)) and (shared > 0.25 * (b - a) or x0 < (a + b) / 2 < x1):
-                over.append(j)
-        if not over:
+        first = self._first_under(near, x0, x1)
+        if first < 0:
             at = self.index_at((x0 + x1) / 2)
             return at, at
-        return over[0], over[-1]
+        return first, self._first_under(reversed(near), x0, x1)
+
+    def _first_under(self, columns: Iterable[int], x0: float, x1: float) -> int:
+        """The first of these columns whose text x0..x1 lies over; -1 where there is none."""
+        least = 0.3 * self.em
+        for j in columns:
+            a, b = self.text[j]
+            width = b - a
+            shared = (b if b < x1 else x1) - (a if a > x0 else x0)
+            if (shared > 0.5 * width or shared > least) and (shared > 0.25 * width or x0 < (a + b) / 2 < x1):
+                return j
+        return -1
 
 
 def columns_of(lines: Sequence[Line], gutters: list[Gutter]) -> Columns:
@@ -81,12 +101,15 @@ def _columns(lines: Sequence[Line], gutters: list[Gutter]) -> Columns:
 
 def _with_headed_columns(lines: Sequence[Line], columns: Columns) -> Columns:
     """With columns that have a heading, beside that of their neighbour, but no text in the body."""
+    added = 0
     for line in lines[: min(MAX_HEADER_LINES, len(lines) // 2)]:
         pieces = line_pieces(line, columns)
         for a, b in pairwise(pieces):
             at = columns.index_at((a.x0 + a.x1) / 2)
             if at != columns.index_at((b.x0 + b.x1) / 2) or b.x0 - a.x1 < PIECE_GAP * columns.em:
                 continue
+            if added == _MOST_HEADED:
+                return columns
             left, right = columns.text[at]
             if a.x1 < left:
                 parts = [(a.x0, a.x1), (left, right)]
@@ -97,6 +120,7 @@ def _with_headed_columns(lines: Sequence[Line], columns: Columns) -> Columns:
             edges = sorted((max(a.x1, parts[0][1]), min(b.x0, parts[1][0])))
             gutters = [*columns.gutters[:at], Gutter(edges[0], edges[1]), *columns.gutters[at:]]
             columns = Columns(gutters, [*columns.text[:at], *parts, *columns.text[at + 1 :]], columns.em)
+            added += 1
     return columns
 
 
@@ -106,12 +130,19 @@ def by_width(across: Sequence[Ruling], rect: Rect, columns: Columns) -> tuple[li
     partial: list[Ruling] = []
     middles = [(a + b) / 2 for a, b in columns.text]
     for group in cluster(across, lambda r: r.y0, 2.0):
-        over = [any(r.x0 <= x <= r.x1 for r in group) for x in middles]
-        if all(over) and (len(group) == 1 or len(group) >= len(columns)):
+        if (len(group) == 1 or len(group) >= len(columns)) and _are_under(middles, group):
             full.append(group[0].y0)
         else:
             partial += group
     return full, partial
+
+
+def _are_under(middles: Sequence[float], rulings: Sequence[Ruling]) -> bool:
+    """Whether each of the places is over one of the rulings."""
+    union = merged(((r.x0, r.x1) for r in rulings), 0.0)
+    starts = [a for a, _ in union]
+    at = [bisect_right(starts, x) - 1 for x in middles]
+    return all(n >= 0 and x <= union[n][1] for n, x in zip(at, middles, strict=True))
 
 
 def line_pieces(line: Line, columns: Columns) -> list[Piece]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.document import Box, Cell, Table
 from internvl_loaders.structure.lines import join_spans
-from internvl_loaders.structure.script import join_lines
+from internvl_loaders.structure.script import joined_lines
 from internvl_loaders.structure.tables.checks import plausibility
 from internvl_loaders.structure.tables.grid import Grid, trimmed
 from internvl_loaders.structure.tables.open import open_grid
@@ -21,12 +21,16 @@ from internvl_loaders.structure.tables.words import Word, bounds, words_of
 
 MAX_SPANS = 8_000
 """A page with more words is left without tables, to stay within a second."""
+MAX_WORDS = 4 * MAX_SPANS
+"""The same where spans hold several words each."""
 PLAUSIBLE = 0.5
 PLAUSIBLE_BETWEEN_RULINGS = 0.3
 """Asked of what is left when all better tables are taken."""
 RULING_BONUS = 0.15
 """How much more plausible the same words are as a table between rulings than without."""
 
+MOST_AROUND = 10
+"""How many lattices there may be around a word, on average over the page; with more it is a drawing."""
 ONE_ROW = 0.25
 """How much less plausible a table of one row is than what else the same words may be."""
 
@@ -48,11 +52,16 @@ def find_tables(content: Content) -> list[FoundTable]:
     """The page's tables from top to bottom. Captions and notes are left to the page."""
     if len(content.spans) > MAX_SPANS:
         return []
-    page = _Page(content)
+    page = _Page(words_of(content))
+    if len(page.words) > MAX_WORDS:
+        return []
     across, down = join_rulings(content.rulings)
     used: set[Ruling] = set()
+    left = MOST_AROUND * len(page.words) + 10_000
     for lattice in sorted(lattices(across, down), key=lambda g: _area(g.rect)):
-        if page.take(_candidate(lattice_grid(lattice, page.free)), PLAUSIBLE):
+        inside = page.within(lattice.rect, 2)
+        left -= len(inside)
+        if left > 0 and page.take(_candidate(lattice_grid(lattice, inside)), PLAUSIBLE):
             used.update(lattice.across)
     loose = [r for r in across if r not in used]
     stacked = [
@@ -93,11 +102,28 @@ def _candidate(grid: Grid | None, bonus: float = 0.0) -> _Candidate | None:
 class _Page:
     """The tables found so far and the words they leave free."""
 
-    def __init__(self, content: Content) -> None:
-        self.free = words_of(content)
+    def __init__(self, words: list[Word]) -> None:
+        self.words = words
         self.taken: list[_Candidate] = []
-        self._left = Counter(w.span for w in self.free)
+        self._left = Counter(w.span for w in words)
         self._keys: set[tuple[int, float]] = set()
+        self._by_height = sorted(range(len(words)), key=lambda n: words[n].middle)
+
+    @property
+    def free(self) -> list[Word]:
+        return [w for w in self.words if (w.span, w.x0) not in self._keys]
+
+    def within(self, rect: Rect, margin: float) -> list[Word]:
+        """The free words whose middle is in the rectangle or so close to it."""
+        words = self.words
+        first = bisect_left(self._by_height, rect.y0 - margin, key=lambda n: words[n].middle)
+        last = bisect_right(self._by_height, rect.y1 + margin, key=lambda n: words[n].middle)
+        inside = [
+            n
+            for n in self._by_height[first:last]
+            if rect.x0 - margin <= (words[n].x0 + words[n].x1) / 2 <= rect.x1 + margin
+        ]
+        return [words[n] for n in sorted(inside) if (words[n].span, words[n].x0) not in self._keys]
 
     def take(self, candidate: _Candidate | None, least: float) -> bool:
         if candidate is None or candidate.score < least:
@@ -108,7 +134,6 @@ class _Page:
         self.taken.append(candidate)
         self._keys |= keys
         self._left.subtract(span for span, _ in keys)
-        self.free = [w for w in self.free if (w.span, w.x0) not in self._keys]
         return True
 
     def partial(self) -> set[int]:
@@ -163,4 +188,4 @@ def _text(words: Sequence[Word], content: Content) -> str:
             lines.append([])
         lines[-1].append(span)
         last = w
-    return reduce(join_lines, map(join_spans, lines))
+    return joined_lines([join_spans(line) for line in lines])

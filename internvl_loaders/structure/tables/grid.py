@@ -70,9 +70,10 @@ def compact(grid: Grid) -> Grid:
 def trimmed(grid: Grid) -> Grid:
     """Without a title above and notes below: leading and trailing rows of one cell over all columns."""
     first, last = 0, grid.rows
-    while last - first > 2 and (p := _whole(grid, first)):
+    by_row = _by_row(grid)
+    while last - first > 2 and (p := _whole(grid, by_row[first])):
         first = p.row + p.row_span
-    while last - first > 2 and (p := _whole(grid, last - 1)):
+    while last - first > 2 and (p := _whole(grid, by_row[last - 1])):
         last = p.row
     if (first, last) == (0, grid.rows):
         return grid
@@ -91,9 +92,16 @@ def trimmed(grid: Grid) -> Grid:
     return replace(grid, rect=rect, rows=last - first, cells=kept, header=max(grid.header - first, 0))
 
 
-def _whole(grid: Grid, row: int) -> GridCell | None:
+def _by_row(grid: Grid) -> list[list[GridCell]]:
+    by_row: list[list[GridCell]] = [[] for _ in range(grid.rows)]
+    for p in grid.cells:
+        for r in range(p.row, p.row + p.row_span):
+            by_row[r].append(p)
+    return by_row
+
+
+def _whole(grid: Grid, found: Sequence[GridCell]) -> GridCell | None:
     """The row's only cell, if it goes from the first column to the last."""
-    found = [p for p in grid.cells if p.row <= row < p.row + p.row_span]
     if len(found) == 1 and found[0].col_span == grid.cols and grid.cols > 1:
         return found[0]
     return None
@@ -101,10 +109,7 @@ def _whole(grid: Grid, row: int) -> GridCell | None:
 
 def header_rows(grid: Grid) -> int:
     """Leading rows of headings, told by spans, bold type, and words above numbers."""
-    by_row: list[list[GridCell]] = [[] for _ in range(grid.rows)]
-    for p in grid.cells:
-        for r in range(p.row, p.row + p.row_span):
-            by_row[r].append(p)
+    by_row = _by_row(grid)
     bold = [all(w.bold for p in row for w in p.words) for row in by_row]
     count = 0
     while count < min(grid.rows - 1, MAX_HEADER_ROWS):

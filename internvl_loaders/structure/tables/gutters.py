@@ -5,10 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from math import inf
 from statistics import median
 from typing import NamedTuple
 
-from internvl_loaders.structure.tables.words import Line, is_value, pieces_of, word_gap
+from internvl_loaders.structure.tables.words import Line, any_within, is_value, pieces_of, word_gap
 
 
 @dataclass(slots=True)
@@ -37,6 +39,9 @@ _BETWEEN_VALUES = _Least(0.22, 0.35, 1.15)
 _BETWEEN_WORDS = ((6, _Least(0.4, 0.55, 1.6)), (3, _Least(0.55, 0.7, 2)), (1, _Least(0.9, 1.0, 2)))
 """By the lines that show the gutter: in few, spaces between words may fall in line by chance."""
 
+_MOST_COMPARED = 200_000
+"""Gutters times lines: where there are more, gutters are looked at in some of the lines."""
+
 
 def body_lines(lines: Sequence[Line], walls: Sequence[float] = ()) -> list[Line]:
     """The lines that show the columns best: rows of values if there are some, else the fullest."""
@@ -63,14 +68,39 @@ def gutters_of(lines: Sequence[Line], walls: Sequence[float] = ()) -> list[Gutte
     usual = word_gap(body)
     em = median(line.em for line in body)
     found = _clear_strips(body, walls, em)
-    middles = [[(w.x0 + w.x1) / 2 for w in line.words] for line in body]
-    scores = [_strength(body, middles, found, i, em, usual) for i in range(len(found))]
-    while found and min(scores) < 1:
-        weakest = scores.index(min(scores))
-        del found[weakest], scores[weakest]
-        for i in range(max(weakest - 1, 0), min(weakest + 1, len(found))):
-            scores[i] = _strength(body, middles, found, i, em, usual)
+    found = _strong(body[:: 1 + len(body) * len(found) // _MOST_COMPARED], found, em, usual)
     return _join_signs(body, found, em)
+
+
+def _strong(body: Sequence[Line], gutters: Sequence[Gutter], em: float, usual: float) -> list[Gutter]:
+    """Those left when the weakest that parts no columns has gone, again and again."""
+    middles = [[(w.x0 + w.x1) / 2 for w in line.words] for line in body]
+    last = len(gutters)
+    before, after = list(range(-1, last - 1)), list(range(1, last + 1))
+
+    def strength(i: int) -> float:
+        left = gutters[before[i]].middle if before[i] >= 0 else -1e9
+        right = gutters[after[i]].middle if after[i] < last else 1e9
+        return _strength(body, middles, gutters[i], (left, right), em, usual)
+
+    scores = [strength(i) for i in range(last)]
+    gone: set[int] = set()
+    weakest = [(score, i) for i, score in enumerate(scores)]
+    heapify(weakest)
+    while weakest and weakest[0][0] < 1:
+        score, i = heappop(weakest)
+        if i in gone or score != scores[i]:
+            continue
+        gone.add(i)
+        if before[i] >= 0:
+            after[before[i]] = after[i]
+        if after[i] < last:
+            before[after[i]] = before[i]
+        for j in (before[i], after[i]):
+            if 0 <= j < last:
+                scores[j] = strength(j)
+                heappush(weakest, (scores[j], j))
+    return [g for i, g in enumerate(gutters) if i not in gone]
 
 
 def _clear_strips(body: Sequence[Line], walls: Sequence[float], em: float) -> list[Gutter]:
@@ -96,26 +126,25 @@ def _clear_strips(body: Sequence[Line], walls: Sequence[float], em: float) -> li
         left = sorted(line.x0 for line in body)[allowed]
         right = sorted((line.x1 for line in body), reverse=True)[allowed]
         strips = [s for s in strips if s.x0 > left and s.x1 < right]
-    for x in walls:
-        strips = [s for s in strips if not s.x0 - em <= x <= s.x1 + em]
-        strips.append(Gutter(x, x, True))
+    strips = [s for s in strips if not any_within(walls, s.x0 - em, s.x1 + em)]
+    strips += [
+        Gutter(x, x, True) for x, later in zip(walls, [*walls[1:], inf], strict=False) if later > x + em
+    ]
     return sorted(strips, key=lambda s: s.middle)
 
 
 def _strength(
     body: Sequence[Line],
     middles: Sequence[Sequence[float]],
-    gutters: Sequence[Gutter],
-    i: int,
+    gutter: Gutter,
+    sides: tuple[float, float],
     em: float,
     usual: float,
 ) -> float:
-    """At least 1 where gutter `i` parts two columns rather than words of one."""
-    gutter = gutters[i]
+    """At least 1 where the gutter parts two columns, that reach to `sides`, rather than words of one."""
     if gutter.wall:
         return 1e9
-    left = gutters[i - 1].middle if i else -1e9
-    right = gutters[i + 1].middle if i + 1 < len(gutters) else 1e9
+    left, right = sides
     middle = gutter.middle
     gaps: list[float] = []
     values = 0

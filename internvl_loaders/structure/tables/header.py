@@ -16,6 +16,10 @@ MOST_OF_TABLE = 0.6
 """Share of the lines that headings may take."""
 MOST_RULINGS = 4
 """Rulings over all columns beyond which they part rows, and tell of headings only by the first."""
+MOST_RULINGS_AMONG = 200
+"""Rulings among headings that are looked at."""
+MOST_SPANNED = 40
+"""Columns on either side of its own over which a heading may be centred."""
 LABEL_INDENT = 2
 """Ems right of the leftmost text within which the first piece of a line is its row's label."""
 
@@ -38,7 +42,8 @@ class _Heading:
     words: list[Word]
     y0: float
     y1: float
-    level: int = 0
+    level: int
+    number: int
 
 
 def header_cells(
@@ -52,19 +57,50 @@ def header_cells(
     `columns` are the extents of the columns' text; `rulings` are those over some columns, and the y
     of those over all.
     """
-    partial = [r for r in rulings if isinstance(r, Ruling)]
-    for ruling in partial:
-        _span_by_ruling(lines, columns, ruling, em)
+    rulings = _among(rulings, lines, em)
+    for ruling in rulings:
+        if isinstance(ruling, Ruling):
+            _span_by_ruling(lines, columns, ruling, em)
     for k in range(len(lines)):
         _span_by_centre(lines, k, columns, em)
     headings = _joined_overlaps(_stacked(lines, rulings, em))
     rows = max((h.level + 1 for h in headings), default=0)
+    over = _ByColumn()
+    for h in headings:
+        over.add(h)
     cells = []
     for h in headings:
-        below = [o.level for o in headings if o.level > h.level and o.first <= h.last and h.first <= o.last]
+        below = [o.level for o in over.among(h.first, h.last) if o.level > h.level]
         end = min(below, default=rows)
         cells.append(GridCell(h.level, h.first, end - h.level, h.last - h.first + 1, h.words))
     return cells, rows
+
+
+class _ByColumn:
+    """Headings by the columns they are over."""
+
+    def __init__(self) -> None:
+        self._columns: dict[int, list[_Heading]] = {}
+
+    def add(self, heading: _Heading) -> None:
+        for column in range(heading.first, heading.last + 1):
+            self._columns.setdefault(column, []).append(heading)
+
+    def among(self, first: int, last: int) -> list[_Heading]:
+        """Those over one of the columns `first` to `last`, the upper ones first."""
+        found = {h.number: h for c in range(first, last + 1) for h in self._columns.get(c, ())}
+        return [found[n] for n in sorted(found)]
+
+
+def _among(
+    rulings: Sequence[Ruling | float], lines: Sequence[Sequence[HeaderPiece]], em: float
+) -> list[Ruling | float]:
+    """The rulings between the headings or right below them; none where there are so many that they are
+    a drawing."""
+    top = min((p.y0 for line in lines for p in line), default=0.0)
+    bottom = max((p.y1 for line in lines for p in line), default=0.0) + 1.2 * em
+    near = [r for r in rulings if top - em <= (r if isinstance(r, float) else r.y0) <= bottom]
+    return near if len(near) <= MOST_RULINGS_AMONG else []
 
 
 def _stacked(
@@ -72,8 +108,9 @@ def _stacked(
 ) -> list[_Heading]:
     """The pieces on levels, each below those it shares a column with, or gone on with the nearest."""
     headings: list[_Heading] = []
+    over = _ByColumn()
     for p in (p for line in lines for p in line):
-        above = [h for h in headings if h.first <= p.last and p.first <= h.last]
+        above = over.among(p.first, p.last)
         near = max(above, key=lambda h: h.y1, default=None)
         if (
             near is not None
@@ -85,7 +122,9 @@ def _stacked(
             near.y1 = p.y1
         else:
             level = max((h.level + 1 for h in above), default=0)
-            headings.append(_Heading(p.first, p.last, list(p.piece.words), p.y0, p.y1, level))
+            words = list(p.piece.words)
+            headings.append(_Heading(p.first, p.last, words, p.y0, p.y1, level, len(headings)))
+            over.add(headings[-1])
     return headings
 
 
@@ -165,6 +204,7 @@ def _centred_over(
 ) -> tuple[int, int]:
     """The columns among `first` to `last`, its own included, that the heading is centred over best."""
     best, miss = (p.first, p.last), _off_centre(p, columns[p.first][0], columns[p.last][1])
+    first, last = max(first, p.first - MOST_SPANNED), min(last, p.last + MOST_SPANNED)
     for a in range(first, p.first + 1):
         for b in range(p.last, last + 1):
             off = _off_centre(p, columns[a][0], columns[b][1])

@@ -63,7 +63,10 @@ def _is_form(grid: Grid) -> bool:
 
 def is_text(grid: Grid) -> bool:
     """Blocks of text side by side, as addresses and bank details are set: no column of numbers."""
-    columns = [[p for p in _column(grid, c) if p.row >= grid.header] for c in range(1, grid.cols)]
+    by_column: defaultdict[int, list[GridCell]] = defaultdict(list)
+    for p in grid.body():
+        by_column[p.col].append(p)
+    columns = [by_column[c] for c in range(1, grid.cols)]
     if any(sum(_is_figure(p) for p in cells) * 2 >= len(cells) > 0 for cells in columns):
         return False
     body = grid.body()

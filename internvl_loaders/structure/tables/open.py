@@ -102,7 +102,8 @@ def _line_cells(pieces: Sequence[Piece], columns: Columns) -> list[tuple[int, in
             last = 0
         if cells and cells[-1][1] >= first:
             before = cells[-1]
-            cells[-1] = (before[0], max(before[1], last), before[2] + list(piece.words))
+            before[2].extend(piece.words)
+            cells[-1] = (before[0], max(before[1], last), before[2])
         else:
             cells.append((first, last, list(piece.words)))
     if len(pieces) == 1 and len(columns) > 2:  # a heading centred between the rows

@@ -8,7 +8,11 @@ from statistics import median
 
 from internvl_loaders.content import Ruling
 from internvl_loaders.structure.tables.columns import Columns, line_pieces
+from internvl_loaders.structure.tables.rulings import between
 from internvl_loaders.structure.tables.words import Line, Piece, is_value
+
+_MOST_WORDS = 100
+"""Of a piece that may hold several cells."""
 
 
 def cell_pieces(lines: Sequence[Line], columns: Columns, partial: Sequence[Ruling]) -> list[list[Piece]]:
@@ -26,13 +30,10 @@ def _cells(
 ) -> list[Piece]:
     """The piece cut between two columns where its parts stand with their columns' text; that of a
     `heading`, right above the values, may reach far over the gutter."""
+    if not 1 < len(piece.words) <= _MOST_WORDS:
+        return [piece]
     first, last = columns.spread(piece.x0, piece.x1)
-    if (
-        first == last
-        or len(piece.words) < 2
-        or _is_underlined(piece, columns, line, partial)
-        or _is_centred(piece, columns, heading)
-    ):
+    if first == last or _is_underlined(piece, columns, line, partial) or _is_centred(piece, columns, heading):
         return [piece]
     for i in _cuts(piece, columns, heading):
         left, right = piece.words[:i], piece.words[i:]
@@ -52,7 +53,7 @@ def _is_underlined(piece: Piece, columns: Columns, line: Line, partial: Sequence
         ruling.x0 - columns.em < piece.x0
         and piece.x1 < ruling.x1 + columns.em
         and 0 <= ruling.y0 - line.middle < 1.6 * columns.em
-        for ruling in partial
+        for ruling in between(partial, line.middle, line.middle + 1.6 * columns.em)
     )
 
 
@@ -76,11 +77,7 @@ def _cuts(piece: Piece, columns: Columns, heading: bool) -> list[int]:
     cuts: list[tuple[float, int]] = []
     for i, (before, after) in enumerate(pairwise(piece.words), start=1):
         gap = after.x0 - before.x1
-        if gap > least and any(
-            before.x1 - em < (g.x1 if heading else g.middle)
-            and (g.x0 if heading else g.middle) < after.x0 + em
-            for g in columns.gutters
-        ):
+        if gap > least and columns.has_gutter(before.x1 - em, after.x0 + em, whole=heading):
             cuts.append((gap, i))
     return [i for _, i in sorted(cuts, reverse=True)]
 

@@ -11,6 +11,8 @@ LEAST_WORDS = 3
 """Of a piece that may be a line of a paragraph."""
 LEAST_LINES, LEAST_WORDS_A_LINE = 3, 5
 """Of a paragraph."""
+MOST_BESIDE = 100
+"""Pieces beside a line of a paragraph that are looked at."""
 RECENT = 12
 """Paragraphs that a line is tried on."""
 
@@ -70,5 +72,7 @@ def _is_prose(paragraph: Sequence[_TextLine]) -> bool:
     if full * 4 < 3 * (count - 1):
         return False
     return count > LEAST_LINES or not any(
-        q is not p and (len(q.words) <= 3 or is_value(q.text)) for row, p in paragraph for q in row.pieces
+        q is not p and (len(q.words) <= 3 or is_value(q.text))
+        for row, p in paragraph
+        for q in row.pieces[:MOST_BESIDE]
     )

@@ -10,11 +10,16 @@ from itertools import pairwise
 from internvl_loaders.content import Rect, Ruling
 from internvl_loaders.structure.tables.breaks import in_other_columns, parts_of
 from internvl_loaders.structure.tables.prose import without_prose
+from internvl_loaders.structure.tables.rulings import between
 from internvl_loaders.structure.tables.runs import CAPTION, headings_start, run_end
 from internvl_loaders.structure.tables.words import Row, Word, bounds, is_data, is_value, rows_of
 
 MAX_STACKS = 40
 """Groups of equally wide rulings looked at on one page."""
+MOST_OPEN_STACKS = 256
+"""Groups that a ruling may belong to, the latest; on a page with more they are no groups."""
+MOST_AROUND = 10
+"""How often a page's words are looked at as what stands around some rulings."""
 
 
 @dataclass(slots=True)
@@ -36,6 +41,7 @@ def stacked_regions(words: Sequence[Word], across: Sequence[Ruling]) -> list[Reg
     wide = [r for r in across if r.x1 - r.x0 > 8 * em]
     words = sorted(words, key=lambda w: w.middle)
     regions: list[Region] = []
+    left = MOST_AROUND * len(words) + 10_000
     for stack in _stacks(wide, em):
         x0, x1 = min(r.x0 for r in stack), max(r.x1 for r in stack)
         run = [stack[0]]
@@ -44,16 +50,16 @@ def stacked_regions(words: Sequence[Word], across: Sequence[Ruling]) -> list[Reg
             if _is_tabular(band, x1 - x0) if band else lower.y0 - upper.y0 <= 2 * em:
                 run.append(lower)
             else:
-                regions += _between(run, words, across)
+                left = _between(run, words, across, left, regions)
                 run = [lower]
-        regions += _between(run, words, across)
+        left = _between(run, words, across, left, regions)
     return regions
 
 
 def _stacks(rulings: Sequence[Ruling], em: float) -> list[list[Ruling]]:
     stacks: list[list[Ruling]] = []
     for ruling in sorted(rulings, key=lambda r: r.y0):
-        for stack in stacks:
+        for stack in stacks[-MOST_OPEN_STACKS:]:
             slack = max(0.8 * em, 0.03 * (ruling.x1 - ruling.x0))
             if abs(stack[-1].x0 - ruling.x0) < slack and abs(stack[-1].x1 - ruling.x1) < slack:
                 stack.append(ruling)
@@ -63,12 +69,23 @@ def _stacks(rulings: Sequence[Ruling], em: float) -> list[list[Ruling]]:
     return sorted((s for s in stacks if len(s) > 1), key=len, reverse=True)[:MAX_STACKS]
 
 
-def _between(run: Sequence[Ruling], words: Sequence[Word], across: Sequence[Ruling]) -> list[Region]:
-    """The regions between the first and the last ruling of a run, with what goes on above and below."""
+def _between(
+    run: Sequence[Ruling], words: Sequence[Word], across: Sequence[Ruling], left: int, found: list[Region]
+) -> int:
+    """Adds the regions of a run to those found; of the `left` words it may look at, those that are left."""
     if len(run) < 2:
-        return []
+        return left
     rect = Rect(min(r.x0 for r in run), run[0].y0, max(r.x1 for r in run), run[-1].y0)
-    near = rows_of(_inside(words, Rect(rect.x0, rect.y0 - 120, rect.x1, rect.y1 + 1200)))
+    around = _inside(words, Rect(rect.x0, rect.y0 - 120, rect.x1, rect.y1 + 1200))
+    if len(around) <= left:
+        found += _regions_between(run, rect, rows_of(around), across)
+    return left - len(around)
+
+
+def _regions_between(
+    run: Sequence[Ruling], rect: Rect, near: Sequence[Row], across: Sequence[Ruling]
+) -> list[Region]:
+    """The regions between the first and the last ruling of a run, with what goes on above and below."""
     first = sum(row.line.middle < rect.y0 for row in near)
     last = sum(row.line.middle < rect.y1 for row in near)
     if first == last:
@@ -118,9 +135,8 @@ def _around(rect: Rect, ruled: Rect | None, em: float) -> Rect:
 def rulings_in(across: Sequence[Ruling], rect: Rect) -> list[Ruling]:
     return [
         r
-        for r in across
-        if rect.y0 - 1 <= r.y0 <= rect.y1 + 1
-        and min(r.x1, rect.x1) - max(r.x0, rect.x0) > 0.5 * (r.x1 - r.x0)
+        for r in between(across, rect.y0 - 1, rect.y1 + 1)
+        if min(r.x1, rect.x1) - max(r.x0, rect.x0) > 0.5 * (r.x1 - r.x0)
     ]
 
 

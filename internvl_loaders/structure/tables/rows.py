@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import pairwise
 
 from internvl_loaders.structure.tables.words import Line, Word, is_value
@@ -25,26 +25,49 @@ def row_groups(
     widths = _widths(cells, limits)
     apart = min((b.middle - a.middle for a, b in pairwise(lines) if b.y0 > a.middle), default=0.0)
     tight = _tight(lines, cells, ruled, widths)
-    groups = [(0, 0)]
+    groups = [_Group(0, cells[0])]
     for i, (a, b) in enumerate(pairwise(lines)):
-        first = groups[-1][0]
+        group, row = groups[-1], cells[i + 1]
         if i not in ruled and (
-            _interleaved(a, b, cells[i], cells[i + 1])
-            or (i in tight and not _clash(cells[first : i + 1], cells[i + 1]))
-            or _continues(lines, cells, first, i + 1, widths, apart)
-            or _begins(lines, cells, first, i + 1, widths)
+            _interleaved(a, b, cells[i], row)
+            or (i in tight and not _clash(group.values, row))
+            or _continues(lines, group, row, i + 1, widths, apart)
+            or _begins(lines, cells, group, i + 1, widths)
         ):
-            groups[-1] = (first, i + 1)
+            group.add(row)
         else:
-            groups.append((i + 1, i + 1))
-    return groups
+            groups.append(_Group(i + 1, row))
+    return [(g.first, g.last) for g in groups]
+
+
+class _Group:
+    """Lines `first` to `last` of one row of cells: the text of each column, as far as its first and its last
+    line go, and the columns that hold a value."""
+
+    def __init__(self, first: int, row: Cells) -> None:
+        self.first = first
+        self.last = first - 1
+        self.begun = row
+        self.above: dict[int, Sequence[Word]] = {}
+        self.values: set[int] = set()
+        self.labels_only = True
+        self.add(row)
+
+    def add(self, row: Cells) -> None:
+        self.last += 1
+        self.above.update(row)
+        self.values.update(c for c, words in row.items() if is_value(_text(words)))
+        self.labels_only = self.labels_only and row.keys() == {0}
 
 
 def _widths(cells: Sequence[Cells], limits: Sequence[float]) -> list[tuple[float, float]]:
     """How wide each column's text gets, and how wide it might."""
     widths = []
-    for c, limit in enumerate(limits):
-        texts = [row[c] for row in cells if c in row]
+    by_column: list[list[Sequence[Word]]] = [[] for _ in limits]
+    for row in cells:
+        for c, words in row.items():
+            by_column[c].append(words)
+    for texts, limit in zip(by_column, limits, strict=True):
         left = min((words[0].x0 for words in texts), default=limit)
         widest = max((words[-1].x1 - words[0].x0 for words in texts), default=0.0)
         widths.append((widest, max(limit - left, widest)))
@@ -61,12 +84,9 @@ def _text(words: Sequence[Word]) -> str:
     return " ".join(w.text for w in words)
 
 
-def _clash(rows: Sequence[Cells], row: Cells) -> bool:
-    """Whether two values would come into one cell."""
-    for c, words in row.items():
-        if is_value(_text(words)) and any(c in above and is_value(_text(above[c])) for above in rows):
-            return True
-    return False
+def _clash(values: Set[int], row: Cells) -> bool:
+    """Whether two values would come into one cell, given the columns that hold one."""
+    return any(c in values and is_value(_text(words)) for c, words in row.items())
 
 
 def _wrapped(above: Sequence[Word], below: Sequence[Word], width: float) -> bool:
@@ -98,24 +118,21 @@ def _near(a: Line, b: Line) -> bool:
 
 def _continues(
     lines: Sequence[Line],
-    cells: Sequence[Cells],
-    first: int,
+    group: _Group,
+    row: Cells,
     i: int,
     widths: Sequence[tuple[float, float]],
     lines_apart: float,
 ) -> bool:
-    """Whether line `i` only goes on with some cells of the row that began at line `first`."""
-    row = cells[i]
-    above: dict[int, Sequence[Word]] = {}
-    for earlier in cells[first:i]:
-        above.update(earlier)
-    if not row.keys() <= above.keys() or len(row) >= len(above) or _clash(cells[first:i], row):
+    """Whether line `i` only goes on with some cells of the row above it."""
+    above = group.above
+    if not row.keys() <= above.keys() or len(row) >= len(above) or _clash(group.values, row):
         return False
     pitch = lines[i].middle - lines[i - 1].middle
     if i + 1 < len(lines) and lines[i + 1].middle - lines[i].middle < min(0.8 * pitch, 0.75 * lines[i].em):
         return False  # it stands between lines of the next row
     if len(row) == 1 and 0 not in row and 0 in above and pitch < max(1.15 * lines_apart, 1.4 * lines[i].em):
-        return not is_value(_text(cells[first].get(min(row), above[min(row)])))  # a text that goes on
+        return not is_value(_text(group.begun.get(min(row), above[min(row)])))  # a text that goes on
     if not _near(lines[i - 1], lines[i]):
         return False
     if 0 in row and (row[0][0].text[0].isupper() or (len(row) * 2 > len(above) > 2)):
@@ -124,12 +141,16 @@ def _continues(
 
 
 def _begins(
-    lines: Sequence[Line], cells: Sequence[Cells], first: int, i: int, widths: Sequence[tuple[float, float]]
+    lines: Sequence[Line],
+    cells: Sequence[Cells],
+    group: _Group,
+    i: int,
+    widths: Sequence[tuple[float, float]],
 ) -> bool:
-    """Whether the lines from `first` only began the label of the row that line `i` fills."""
+    """Whether the group's lines only began the label of the row that line `i` fills."""
     row = cells[i]
     label = cells[i - 1]
-    if not _near(lines[i - 1], lines[i]) or any(set(c) != {0} for c in cells[first:i]):
+    if not _near(lines[i - 1], lines[i]) or not group.labels_only:
         return False
     if len(row) < 2 or 0 not in row:
         return False
@@ -154,7 +175,7 @@ def _tight(
     good = 0
     for i in close:
         shared = cells[i].keys() & cells[i + 1].keys()
-        if _clash(cells[i : i + 1], cells[i + 1]):
+        if _clash(_Group(i, cells[i]).values, cells[i + 1]):
             return set()
         good += not shared or any(_flows(cells[i][c], cells[i + 1][c], widths[c]) for c in shared)
     return set(close) if good * 3 >= len(close) * 2 else set()

@@ -14,18 +14,15 @@ from internvl_loaders.structure.tables.rulings import Axis, Lattice
 from internvl_loaders.structure.tables.words import Line, Word, is_value, lines_of
 
 MAX_SLOTS = 20_000
+MOST_SPLITS = 100
+"""Gutters looked at inside one ruled column."""
 FEW_RULED_ROWS = 3
 """Rows with text up to which rulings part headings, body and sums, and not the rows of the body."""
 
 
-def lattice_grid(lattice: Lattice, words: Sequence[Word]) -> Grid | None:
-    """The lattice's cells with their words; a mere frame is laid out as if it had no rulings."""
+def lattice_grid(lattice: Lattice, inside: Sequence[Word]) -> Grid | None:
+    """The lattice's cells with the words inside; a mere frame is laid out as if it had no rulings."""
     rect = lattice.rect
-    inside = [
-        w
-        for w in words
-        if rect.x0 - 2 <= (w.x0 + w.x1) / 2 <= rect.x1 + 2 and rect.y0 - 2 <= w.middle <= rect.y1 + 2
-    ]
     if len(inside) < 2:
         return None
     em = sorted(w.em for w in inside)[len(inside) // 2]
@@ -99,12 +96,14 @@ def _rows_unruled(xs: Axis, ys: Axis, words: Sequence[Word]) -> bool:
 
 def _split_columns(xs: Axis, ys: Axis, words: Sequence[Word]) -> None:
     """Adds gutters inside a ruled column where most of its rows have values behind one."""
+    columns: list[list[Word]] = [[] for _ in range(len(xs) + 2)]
+    for w in words:
+        columns[bisect_left(xs.at, (w.x0 + w.x1) / 2)].append(w)
     for c in range(len(xs) - 1, -1, -1):
-        a, b = xs.at[c], xs.at[c + 1]
-        lines = lines_of(w for w in words if a < (w.x0 + w.x1) / 2 <= b)
+        lines = lines_of(columns[c + 1])
         if len(lines) < 4:
             continue
-        for gutter in gutters_of(lines):
+        for gutter in gutters_of(lines)[:MOST_SPLITS]:
             right = [[w.text for w in line.words if w.x0 > gutter.middle] for line in lines]
             values = sum(is_value(" ".join(r)) for r in right if r)
             if values >= 4 and values * 5 >= len(lines) * 3:

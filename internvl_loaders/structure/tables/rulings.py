@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from statistics import fmean
 from typing import TypeVar
 
@@ -58,8 +59,18 @@ def covered(intervals: Iterable[tuple[float, float]], a: float, b: float) -> flo
     return sum(max(0.0, min(b, y) - max(a, x)) for x, y in intervals) / (b - a) if b > a else 0.0
 
 
+def between(rulings: Sequence[Ruling], y0: float, y1: float) -> Sequence[Ruling]:
+    """Those of the rulings across, from top to bottom, that lie from y0 to y1."""
+    return rulings[bisect_left(rulings, y0, key=_level) : bisect_right(rulings, y1, key=_level)]
+
+
+def _level(ruling: Ruling) -> float:
+    return ruling.y0
+
+
 def join_rulings(rulings: Iterable[Ruling]) -> tuple[list[Ruling], list[Ruling]]:
-    """Horizontal and vertical rulings, each joined from its pieces, without specks."""
+    """Horizontal and vertical rulings, each joined from its pieces, without specks; the horizontal ones
+    from top to bottom."""
     rulings = list(rulings)
     if len(rulings) > MAX_PIECES:
         return [], []
@@ -112,6 +123,7 @@ class Axis:
 
     def __init__(self, rulings: Iterable[tuple[float, float, float]], start: float, end: float) -> None:
         """`rulings` are (position, from, to); `start` and `end` bound the axis, drawn or not."""
+        self._last: tuple[list[tuple[float, float]], list[float], list[float]] | None = None
         self.at: list[float] = [start]
         self.drawn: list[list[tuple[float, float]]] = [[]]
         for group in cluster(rulings, lambda r: r[0], TOUCH):
@@ -149,4 +161,15 @@ class Axis:
 
     def wall(self, i: int, a: float, b: float) -> bool:
         """Whether position `i` parts what lies on both sides of it from a to b."""
-        return covered(self.drawn[i], a, b) > 0.5
+        drawn = self.drawn[i]
+        if len(drawn) > 8:
+            starts, ends = self._bounds(drawn)
+            drawn = drawn[bisect_right(ends, a) : bisect_left(starts, b)]
+        return covered(drawn, a, b) > 0.5
+
+    def _bounds(self, drawn: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+        """Where the intervals start, and how far those up to each of them go."""
+        if self._last is None or self._last[0] is not drawn:
+            ends = list(accumulate((b for _, b in drawn), max))
+            self._last = drawn, [a for a, _ in drawn], ends
+        return self._last[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -137,9 +138,12 @@ def lines_of(words: Iterable[Word]) -> list[Line]:
     for word in sorted(words, key=lambda w: (w.y0 + w.y1, w.x0)):
         active = [line for line in active if line.y1 > word.y0]
         best, best_overlap = None, 0.6
-        for line in active:
-            shared = min(line.y1, word.y1) - max(line.y0, word.y0)
-            overlap = shared / min(line.height, word.y1 - word.y0)
+        _, top, _, bottom, *_ = word
+        for line in active:  # written out: it runs for every word
+            y0, y1 = line.y0, line.y1
+            shared = (y1 if y1 < bottom else bottom) - (y0 if y0 > top else top)
+            height = y1 - y0
+            overlap = shared / (height if height < bottom - top else bottom - top)
             if overlap > best_overlap:
                 best, best_overlap = line, overlap
         if best is None:
@@ -182,7 +186,7 @@ def _drop_leaders(line: Line) -> None:
 
 
 def pieces_of(words: Sequence[Word], walls: Sequence[float] = ()) -> list[Piece]:
-    """Words of a line cut at wide gaps, and at the x of `walls`."""
+    """Words of a line cut at wide gaps, and at the x of `walls`, in order."""
     pieces: list[Piece] = []
     run: list[Word] = []
     for word in words:
@@ -193,7 +197,7 @@ def pieces_of(words: Sequence[Word], walls: Sequence[float] = ()) -> list[Piece]
             if (
                 gap > PIECE_GAP * em
                 or (gap > NUMBER_GAP * em and is_value(last.text) and is_value(word.text))
-                or (walls and any(last.x1 - 0.2 * em <= x <= word.x0 + 0.2 * em for x in walls))
+                or (walls and any_within(walls, last.x1 - 0.2 * em, word.x0 + 0.2 * em))
             ):
                 pieces.append(_piece(run))
                 run = []
@@ -201,6 +205,12 @@ def pieces_of(words: Sequence[Word], walls: Sequence[float] = ()) -> list[Piece]
     if run:
         pieces.append(_piece(run))
     return pieces
+
+
+def any_within(places: Sequence[float], low: float, high: float) -> bool:
+    """Whether one of the places, in order, lies from `low` to `high`."""
+    at = bisect_left(places, low)
+    return at < len(places) and places[at] <= high
 
 
 def _piece(words: list[Word]) -> Piece:
