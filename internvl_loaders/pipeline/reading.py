@@ -246,6 +246,10 @@ class OpenDocument:
         draft.confidence = reading.confidence
         draft.size = (reading.content.width, reading.content.height)
         draft.image = reading.image or image
+        if reading.unread:
+            draft.status = "fallback"
+            lines = f"{reading.unread} line{'s' * (reading.unread > 1)}"
+            draft.reasons.append(f"{lines} of text on the page image could not be read: too small or faint")
         with draft.timed("structure"):
             draft.blocks = structure(reading.content, words=self.options.words)
         if not draft.says_something and self._content(index).figures and is_blank(image):

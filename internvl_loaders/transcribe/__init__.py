@@ -16,7 +16,8 @@ class OCRPage:
     """What OCR saw on a page image, in points of the page turned upright and straightened.
 
     `rotation` is the clockwise turn (0, 90, 180, 270) and `skew` the clockwise tilt in degrees
-    that were undone; `image` is the page as it was read, upright.
+    that were undone; `image` is the page as it was read, upright; `unread` counts the lines that were
+    seen and gave no text.
     """
 
     content: Content
@@ -24,6 +25,7 @@ class OCRPage:
     skew: float = 0.0
     confidence: float | None = None
     image: PIL.Image.Image | None = None
+    unread: int = 0
     timings: dict[str, float] = field(default_factory=dict)
 
 

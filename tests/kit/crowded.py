@@ -50,6 +50,16 @@ def bullets(amount: int) -> Content:
     return Content(600, amount * 12 + 20, spans)
 
 
+def bullets_on_a_sheet(amount: int) -> Content:
+    """The same on one sheet, lying over one another."""
+    spans = []
+    for n in range(amount):
+        y = 20 + n * 800 / amount
+        for text, x0, x1 in (("•", 20, 24), (f"item{n}", 34, 70), ("goes", 73, 95)):
+            spans.append(Span(text, x0, y, x1, y + 10, 10, n))
+    return Content(600, 850, spans)
+
+
 def numbered_items(amount: int) -> Content:
     spans = []
     for n in range(amount):
@@ -204,6 +214,28 @@ def wide_table(amount: int) -> Content:
     return table(max(2, min(26, 8000 // amount)), amount)
 
 
+def table_on_a_sheet(amount: int) -> Content:
+    """Columns so narrow that their values lie over one another, and drawn lines between them."""
+    rows = max(2, min(26, 8000 // amount))
+    step = 560 / amount
+    spans = [
+        Span(f"{r}.{c}", 20 + c * step, 20 + r * 20, 36 + c * step, 30 + r * 20, 9, r * amount + c)
+        for r in range(rows)
+        for c in range(amount)
+    ]
+    rulings = [Ruling(18, 16 + r * 20, 590, 16 + r * 20) for r in range(rows + 1)]
+    rulings += [Ruling(18 + c * step, 16, 18 + c * step, 16 + rows * 20) for c in range(amount + 1)]
+    return Content(600, 850, spans, rulings)
+
+
+def ruled_table(amount: int) -> Content:
+    content = wide_table(amount)
+    rows = max(2, min(26, 8000 // amount))
+    content.rulings += [Ruling(15, 17 + r * 14, 15 + 50 * amount, 17 + r * 14) for r in range(rows + 1)]
+    content.rulings += [Ruling(15 + c * 50, 17, 15 + c * 50, 17 + rows * 14) for c in range(amount + 1)]
+    return content
+
+
 def wide_table_of_words(amount: int) -> Content:
     rows = max(2, min(26, 8000 // amount))
     return table(rows, amount, words=amount)
@@ -301,6 +333,7 @@ KINDS: dict[str, tuple[Kind, int]] = {
     "OCR lines at one point": (at_one_point_alone, 100_000),
     "tall words as a staircase": (staircase, 100_000),
     "bullet lines": (bullets, 20_000),
+    "bullet lines on one sheet": (bullets_on_a_sheet, 20_000),
     "numbered items": (numbered_items, 20_000),
     "letters in one line": (one_line, 100_000),
     "letters in one line, apart": (one_line_apart, 100_000),
@@ -315,6 +348,8 @@ KINDS: dict[str, tuple[Kind, int]] = {
     "nested boxes": (nested_boxes, 10_000),
     "nested boxes apart": (wide_boxes, 700),
     "columns of values": (wide_table, 300),
+    "columns of values on one sheet": (table_on_a_sheet, 300),
+    "columns of values, ruled": (ruled_table, 300),
     "columns of values, wide": (wide_table, 4_000),
     "columns of words": (wide_table_of_words, 300),
     "a wide row over narrow ones": (wide_row_over_narrow_ones, 4_000),

@@ -25,9 +25,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def growth(half: Callable[[], object], whole: Callable[[], object], rounds: int = 2) -> float:
+def growth(part: Callable[[], object], whole: Callable[[], object], rounds: int = 2) -> float:
     """Of the least times of both, taken in turns."""
-    times = [(seconds(half), seconds(whole)) for _ in range(rounds)]
+    times = [(seconds(part), seconds(whole)) for _ in range(rounds)]
     return min(b for _, b in times) / max(min(a for a, _ in times), 1e-4)
 
 

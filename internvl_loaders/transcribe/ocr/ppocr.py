@@ -71,21 +71,26 @@ class PPOCR:
         known = self._recogniser.get_modelmeta().custom_metadata_map["character"]
         return ["", *known.splitlines(), " "]
 
-    def detect(self, image: Array, scale: float) -> Array:
-        """Quads of the text lines of `image`, looked for at `scale` times its size."""
+    def detect(self, image: Array, scale: float, around: Array | None = None) -> Array:
+        """Quads of the text lines of `image`, looked for at `scale` times its size; only near the boxes
+        (n, 4) in `around` where they are given."""
         height, width = image.shape[:2]
         size = (_multiple(width * scale), _multiple(height * scale))
         shrinking = size[0] * size[1] < width * height
         scaled = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR if shrinking else cv2.INTER_CUBIC)
-        found = _quads(self._text_map(scaled))
-        return found * np.array([width / size[0], height / size[1]], np.float32)
+        by = np.array([width / size[0], height / size[1]], np.float32)
+        near = None if around is None else around / np.tile(by, 2)
+        return _quads(self._text_map(scaled, near)) * by
 
-    def _text_map(self, image: Array) -> Array:
-        """Probability of text a pixel; a large image is seen in overlapping tiles."""
+    def _text_map(self, image: Array, near: Array | None) -> Array:
+        """Probability of text a pixel; a large image is seen in overlapping tiles, those that a box of
+        `near` reaches into where there are some."""
         height, width = image.shape[:2]
-        text = np.empty((height, width), np.float32)
+        text = np.zeros((height, width), np.float32)
         for top, y0, y1, bottom in _tiles(height):
             for left, x0, x1, right in _tiles(width):
+                if near is not None and not _reach_into(near, left, top, right, bottom):
+                    continue
                 tile = cv2.dnn.blobFromImage(
                     image[top:bottom, left:right], 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True
                 )
@@ -174,6 +179,11 @@ def _weights(name: str) -> Path:
 
 def _multiple(length: float) -> int:
     return max(_STRIDE, round(length / _STRIDE) * _STRIDE)
+
+
+def _reach_into(boxes: Array, left: int, top: int, right: int, bottom: int) -> bool:
+    x0, y0, x1, y1 = boxes.T
+    return bool(((x0 < right) & (left < x1) & (y0 < bottom) & (top < y1)).any())
 
 
 def _tiles(length: int) -> list[tuple[int, int, int, int]]:

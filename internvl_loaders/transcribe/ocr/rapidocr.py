@@ -25,6 +25,7 @@ from internvl_loaders.transcribe.ocr.orientation import (
 )
 from internvl_loaders.transcribe.ocr.ppocr import PPOCR, Line, cut_out
 from internvl_loaders.transcribe.ocr.ruling import find_figures, find_rulings
+from internvl_loaders.transcribe.ocr.small_print import covered, find_small_print
 from internvl_loaders.transcribe.ocr.words import words
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ _HUGE = 100.0
 """Line height in pixels beyond which the network sees strokes and not lines: it then looks from afar."""
 _PIXELS = 4_000_000
 """Most pixels of an enlarged search."""
+_CLEAR, _SEARCHES, _MOST_PIXELS = 7.5, 3, 64_000_000
+"""Pixels of a letter's height at which small print is looked for; how often; most pixels of a page then."""
+_LINE, _UNREAD_LINES, _UNREAD = 4.0, 3, 0.1
+"""Length by height of a line, how many without text, and what share of all length they have at least, from
+which it is said that they were not read."""
 _LEAST_SKEW = 0.3
 _ABOVE, _BELOW = 1.5, 2.5
 """Pixels, at the scale text was looked for, by which a quad is higher than the font size of its line.
@@ -63,7 +69,7 @@ class RapidOCRTranscriber:
         cv2.setNumThreads(self.threads)
         clock = _Clock()
         page = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-        page, quads, scale, rotation, known = self._turned_upright(page, clock)
+        page, (quads, scales, missed), rotation, known = self._turned_upright(page, clock)
         with clock("recognise"):
             down = running_down(quads)
             crops = [cut_out(page, quad, bool(d)) for quad, d in zip(quads, down, strict=True)]
@@ -75,7 +81,7 @@ class RapidOCRTranscriber:
             else:
                 skew = 0.0
         lines = [
-            _TextLine(line, crops[i], quads[i], bool(down[i]))
+            _TextLine(line, crops[i], quads[i], bool(down[i]), float(scales[i]))
             for i, line in sorted(_without_specks(known).items())
         ]
         with clock("rules"):
@@ -83,50 +89,73 @@ class RapidOCRTranscriber:
             rulings = find_rulings(page, boxes, _line_height(lines) or dpi / 6)
             figures = find_figures(page, boxes)
         with clock("recognise"):
-            lines += self._lone_characters(page, boxes, rulings)
+            lines += self._lone_characters(page, boxes, rulings, scales)
         lines.sort(key=lambda x: (x.quad[:, 1].min(), x.quad[:, 0].min()))
         return OCRPage(
-            content=_content(page, lines, rulings, figures, 72 / dpi, scale),
+            content=_content(page, lines, rulings, figures, 72 / dpi),
             rotation=rotation,
             skew=skew,
             confidence=mean_confidence([x.recognised for x in lines]) if lines else None,
             image=_image(page, image, rotation, skew),
+            unread=missed + _unread(known, quads),
             timings=clock.seconds,
         )
 
-    def _turned_upright(self, page: Array, clock: _Clock) -> tuple[Array, Array, float, int, dict[int, Line]]:
-        """The page upright, its quads, the scale they were found at, the turn undone, and lines read
-        on the way, by quad."""
+    def _turned_upright(self, page: Array, clock: _Clock) -> tuple[Array, _Found, int, dict[int, Line]]:
+        """The page upright, what was found on it, the turn undone, and lines read on the way, by quad."""
         with clock("detect"):
-            quads, scale = self._detect(page)
+            found = self._detect(page)
         with clock("orient"):
-            rotation, lines = find_rotation(page, quads, self._networks.recognise)
+            rotation, lines = find_rotation(page, found.quads, self._networks.recognise)
         if not rotation:
-            return page, quads, scale, 0, dict(lines)
+            return page, found, 0, dict(lines)
         page = turn(page, rotation)
         # Lines lying down are boxed less well: found anew, they read as on an upright page.
         with clock("detect"):
-            quads, scale = self._detect(page)
-        return page, quads, scale, rotation, {}
+            found = self._detect(page)
+        return page, found, rotation, {}
 
     def upright(self, image: PIL.Image.Image) -> tuple[PIL.Image.Image, int]:
         """The page upright, itself if it is, and the clockwise turn that was undone."""
         cv2.setNumThreads(self.threads)
         page = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-        rotation, _ = find_rotation(page, self._detect(page)[0], self._networks.recognise)
+        rotation, _ = find_rotation(page, self._detect(page).quads, self._networks.recognise)
         return _image(turn(page, rotation), image, rotation, 0.0), rotation
 
-    def _lone_characters(self, page: Array, boxes: Array, rulings: Sequence[Ruling]) -> list[_TextLine]:
+    def _lone_characters(
+        self, page: Array, boxes: Array, rulings: Sequence[Ruling], scales: Array
+    ) -> list[_TextLine]:
         found = []
         for quad in lone.candidates(page, boxes, rulings):
             crop = cut_out(page, quad, turned=False)
             line = self._networks.recognise(crop)
             if lone.believable(line):
-                found.append(_TextLine(line, crop, quad, down=False))
+                found.append(_TextLine(line, crop, quad, False, float(np.median(scales))))
         return found
 
-    def _detect(self, page: Array) -> tuple[Array, float]:
-        """Quads of the page's lines and the scale they were found at, enlarged if text is small."""
+    def _detect(self, page: Array) -> _Found:
+        """The page's lines; print too small for the scale of most is looked for at a scale of its own."""
+        quads, scale = self._detect_most(page)
+        scales = np.full(len(quads), scale)
+        for _ in range(_SEARCHES):
+            small = find_small_print(page, quads, scales, scale)
+            if small is None:
+                break
+            room = (_MOST_PIXELS / (page.shape[0] * page.shape[1])) ** 0.5
+            larger = min(_CLEAR / small.height, room)
+            if larger < 1.2 * scale:
+                return _Found(quads, scales, len(small.rows))
+            again = self._networks.detect(page, larger, small.rows)
+            quads, scales = quads[small.sound], scales[small.sound]
+            fresh = again[covered(_around(again), quads, page.shape) < 0.5]
+            kept = covered(_around(quads), fresh, page.shape) < 0.6  # the others are parts of what was found
+            quads = np.concatenate([quads[kept], fresh])
+            scales = np.concatenate([scales[kept], np.full(len(fresh), larger)])
+            scale = larger
+        return _Found(quads, scales, 0)
+
+    def _detect_most(self, page: Array) -> tuple[Array, float]:
+        """Quads of the page's lines and the scale they were found at, enlarged if most text is small."""
         height, width = page.shape[:2]
         scale = min(1.0, _SIDE / min(max(width, height), _ASPECT * min(width, height)))
         quads = self._networks.detect(page, scale)
@@ -145,6 +174,31 @@ class RapidOCRTranscriber:
             if len(again):
                 return again, smaller
         return quads, scale
+
+
+class _Found(NamedTuple):
+    """Quads of lines, the scale that each was found at, and how many rows of letters are too small to be
+    looked for."""
+
+    quads: Array
+    scales: Array
+    missed: int
+
+
+def _around(quads: Array) -> Array:
+    """x0, y0, x1, y1 of every quad."""
+    return np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
+
+
+def _unread(lines: Mapping[int, Line], quads: Array) -> int:
+    """How many lines gave no text, where they are many beside those that did."""
+    width, height = sides(quads)
+    length = np.maximum(width, height)
+    lost = [i for i, x in lines.items() if not x.text.strip() or x.confidence < _LEAST_CONFIDENCE]
+    lost = [i for i in lost if length[i] >= _LINE * min(width[i], height[i])]
+    if len(lost) < _UNREAD_LINES or length[lost].sum() < _UNREAD * length.sum():
+        return 0
+    return len(lost)
 
 
 def _height_of_most(quads: Array) -> float:
@@ -169,12 +223,14 @@ class _Clock:
 
 
 class _TextLine(NamedTuple):
-    """A line, its image, its place on the straightened page, and whether it runs down it."""
+    """A line, its image, its place on the straightened page, whether it runs down it, and the scale it was
+    found at."""
 
     recognised: Line
     crop: Array
     quad: Array
     down: bool
+    scale: float
 
 
 def _content(
@@ -183,13 +239,12 @@ def _content(
     rulings: Sequence[Ruling],
     figures: Sequence[Rect],
     points: float,
-    scale: float,
 ) -> Content:
-    """In points, `points` a pixel; the text was found at `scale`."""
+    """In points, `points` a pixel."""
     return Content(
         width=page.shape[1] * points,
         height=page.shape[0] * points,
-        spans=[span for number, x in enumerate(lines) for span in _spans(x, number, points, scale)],
+        spans=[span for number, x in enumerate(lines) for span in _spans(x, number, points)],
         rulings=[Ruling(*(v * points for v in ruling)) for ruling in rulings],
         figures=[Rect(*(v * points for v in figure)) for figure in figures],
     )
@@ -197,8 +252,7 @@ def _content(
 
 def _boxes(lines: Sequence[_TextLine]) -> Array:
     """x0, y0, x1, y1 of every line."""
-    quads = np.array([x.quad for x in lines]).reshape(-1, 4, 2)
-    return np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
+    return _around(np.array([x.quad for x in lines]).reshape(-1, 4, 2))
 
 
 def _line_height(lines: Sequence[_TextLine]) -> float:
@@ -220,13 +274,15 @@ def _without_specks(lines: Mapping[int, Line]) -> dict[int, Line]:
     }
 
 
-def _spans(line: _TextLine, number: int, points: float, scale: float) -> Iterator[Span]:
+def _spans(line: _TextLine, number: int, points: float) -> Iterator[Span]:
     """A line's words in points, trimmed to the height of its letters."""
     corners = line.quad[[1, 2, 3, 0]] if line.down else line.quad
     start = corners[[0, 3]] * points
     along = corners[[1, 2]] * points - start
     height = float(np.linalg.norm(start[1] - start[0] + (along[1] - along[0]) / 2))
-    above, below = (min(pixels / scale * points / max(height, 1e-6), 0.25) for pixels in (_ABOVE, _BELOW))
+    above, below = (
+        min(pixels / line.scale * points / max(height, 1e-6), 0.25) for pixels in (_ABOVE, _BELOW)
+    )
     trim = np.array([[1 - above, above], [below, 1 - below]])
     for word in words(line.recognised, line.crop):
         ends = np.concatenate([trim @ (start + along * at) for at in (word.start, word.end)])
