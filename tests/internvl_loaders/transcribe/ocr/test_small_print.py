@@ -87,6 +87,7 @@ def test_a_panorama(transcriber: RapidOCRTranscriber) -> None:
     check(transcriber.read(sheet.image, dpi=300).content, sheet.lines)
 
 
+@pytest.mark.slow
 def test_a_long_line_is_neither_cut_nor_doubled(transcriber: RapidOCRTranscriber) -> None:
     sheet = Sheet(4700, 2400)
     text = " ".join(f"word{n}" for n in range(100, 140))
