@@ -17,6 +17,7 @@ from internvl_llm.media.limits import Limits
 from internvl_llm.names import encodable, file_name
 from internvl_loaders.errors import (
     DocumentNotFoundError,
+    InternVLError,
     OptionError,
     SourceError,
     SourcePermissionError,
@@ -108,7 +109,7 @@ def _resolve(source: Any, limits: Limits, allow_hosts: tuple[str, ...], skipped:
     elif isinstance(source, bytes | bytearray | memoryview):
         yield _memory(bytes(source), None)
     elif _is_image(source):
-        yield _memory(_png(source), getattr(source, "filename", "") or None)
+        yield _image(source, getattr(source, "filename", "") or None, limits)
     elif hasattr(source, "as_bytes") and hasattr(source, "mimetype"):
         yield _blob(source, limits)
     elif hasattr(source, "fs") and hasattr(source, "path"):
@@ -189,7 +190,7 @@ def _named(named: Named, limits: Limits) -> Source:
     if isinstance(named.data, bytes | bytearray | memoryview):
         return _memory(bytes(named.data), named.name)
     if _is_image(named.data):
-        return _memory(_png(named.data), named.name)
+        return _image(named.data, named.name, limits)
     if hasattr(named.data, "read"):
         return _stream(named.data, named.name, limits)
     raise OptionError(f"Named holds bytes, a stream or an image, not {type(named.data).__name__}")
@@ -262,6 +263,16 @@ def _is_image(source: object) -> bool:
     return any(
         kind.__module__.startswith("PIL.") and kind.__name__ == "Image" for kind in type(source).__mro__
     )
+
+
+def _image(image: Any, name: str | None, limits: Limits) -> Source:
+    """Of a file that is not decoded yet the file, which workers decode; else its pixels."""
+    from internvl_llm.media.source import undecoded
+
+    try:
+        return _memory(undecoded(image, limits) or _png(image), name)
+    except InternVLError as error:
+        return _failed(name or "image", error)
 
 
 def _png(image: Any) -> bytes:

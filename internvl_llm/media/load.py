@@ -1,7 +1,7 @@
 """What messages show, as upright RGB images within limits: images, pages of documents, frames of videos.
 
 They are counted and measured first, and drawn one by one when they are needed. Both happen in worker
-processes, but for PIL images: those the caller has decoded already.
+processes, but for PIL images that the caller has decoded already.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from internvl_llm.errors import MediaError
 from internvl_llm.media.limits import Limits, MediaOptions
 from internvl_llm.media.remote import RemoteMedia, VideoFrames
-from internvl_llm.media.source import check_size, content_of
+from internvl_llm.media.source import check_size, content_of, undecoded
 from internvl_llm.media.video import no_pyav
 from internvl_llm.messages import Combined, Document, Image, Message, Source, Video, conversation
 from internvl_llm.messages import media as media_of
@@ -94,10 +95,14 @@ def _image(part: Image, options: MediaOptions) -> Loaded:
 
     if isinstance(part.source, Loaded):
         return replace(part.source, min_tiles=part.min_tiles, max_tiles=part.max_tiles)
-    if isinstance(part.source, PIL.Image.Image):
-        return _decoded(part.source, part, options)
     limits = options.limits or Limits()
-    content, name = content_of(part.source, "image", options)
+    content: Path | bytes | None
+    if isinstance(part.source, PIL.Image.Image):
+        content, name = undecoded(part.source, limits), "the image"
+        if content is None:
+            return _decoded(part.source, part, options)
+    else:
+        content, name = content_of(part.source, "image", options)
     check_size(content, name, limits)
     file = RemoteMedia("ImageDrawing", content, name, limits)
     [image] = file.open()

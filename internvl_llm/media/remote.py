@@ -55,7 +55,12 @@ class RemoteMedia:
 
     def draw(self, image: Measured, *, closes: bool = False) -> PILImage:
         """RGB, of that size; it `closes` the file until that is needed again."""
-        return self.draw_all([image], closes=closes)[0]
+        try:
+            return self.draw_all([image], closes=closes)[0]
+        except InternVLError as error:
+            if self._resource.opener.endswith("DocumentDrawing"):
+                error.page = error.page or image[0]
+            raise
 
     def draw_all(self, images: Sequence[Measured], *, closes: bool = False) -> list[PILImage]:
         with self._understood():

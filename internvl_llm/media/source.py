@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from internvl_llm.errors import MediaError, MessageError, SourceError, limit_error
@@ -19,6 +19,9 @@ from internvl_llm.media.below import opened, read
 from internvl_llm.media.limits import Limits, MediaOptions
 from internvl_llm.messages import Combined, MediaFile, Message, decode_base64
 from internvl_llm.messages import media as media_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
 
 _WEB = re.compile(r"https?://", re.IGNORECASE | re.ASCII)
 _DATA = re.compile(r"data:", re.IGNORECASE | re.ASCII)
@@ -88,6 +91,41 @@ def content_of(source: object, what: str, options: MediaOptions) -> tuple[Path |
             remedy="Give bytes, a data: URL, an http(s):// URL, or a Path for a file of that name",
         )
     return _absolute(Path(source)), name
+
+
+def undecoded(image: PILImage, limits: Limits) -> bytes | None:
+    """The file of an image that was opened and not decoded, so that a worker decodes it; None where it has
+    its pixels. Raises MediaError where a worker would read another image of it, or none."""
+    from PIL.ImageFile import ImageFile
+
+    from internvl_llm.media.declared import tiff_frames
+    from internvl_llm.media.image import FORMATS
+
+    if not isinstance(image, ImageFile) or (getattr(image, "_im", None) is not None and not image.tile):
+        return None
+    data = _file_of(image, limits.max_bytes) if image.format in FORMATS and image.tell() == 0 else b""
+    if not data or (image.format == "TIFF" and tiff_frames(data, 1) > 1):
+        raise MediaError(
+            f"an image that is not decoded yet ({image.format}) is no file of a single image",
+            source="the image",
+            remedy=f"Give the file itself ({', '.join(FORMATS)}), or call load() on it if you trust it",
+        )
+    if len(data) > limits.max_bytes:
+        raise limit_error("it has more bytes than", "max_bytes", limits.max_bytes, "the image")
+    return data
+
+
+def _file_of(image: Any, max_bytes: int) -> bytes:
+    """Its first bytes, one more than `max_bytes` at most; none where the file is closed."""
+    file = image.fp
+    try:
+        place = file.tell()
+        file.seek(0)
+        data = bytes(file.read(max_bytes + 1))
+        file.seek(place)
+    except (AttributeError, OSError, ValueError):
+        return b""
+    return data
 
 
 def _below(file: MediaFile, options: MediaOptions) -> bytes:

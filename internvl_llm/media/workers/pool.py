@@ -171,13 +171,14 @@ class Pool:
             return self._jobs.pop(self._choice(worker))
 
     def _choice(self, worker: Worker | None) -> int:
-        """Openings first, then the worker's own stretch, then one that no other is at; in order."""
+        """Those that somebody waits for first, then openings, the worker's own stretch, one that no other is
+        at; in order."""
         own = worker.stretch if worker is not None else None
         taken = {other.stretch for other in self._workers if other is not worker}
 
-        def rank(place: int) -> tuple[bool, bool, bool]:
+        def rank(place: int) -> tuple[bool, bool, bool, bool]:
             job = self._jobs[place]
-            return not job.urgent, job.stretch != own, job.stretch in taken
+            return not job.interactive, not job.urgent, job.stretch != own, job.stretch in taken
 
         return min(range(len(self._jobs)), key=rank)
 

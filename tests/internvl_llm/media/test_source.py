@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
+from PIL import ImageFile
 
 from internvl_llm.errors import (
     DocumentNotFoundError,
@@ -22,9 +24,11 @@ from internvl_llm.errors import (
 )
 from internvl_llm.media.limits import Limits, MediaOptions
 from internvl_llm.media.load import load_image
-from internvl_llm.media.source import check_files, content_of, referenced
+from internvl_llm.media.source import check_files, content_of, referenced, undecoded
 from internvl_llm.messages import Combined, Image, MediaFile, Message, ToolResult
+from internvl_loaders.sources import resolve
 from tests.kit.attacks import CONTROL, NAME, lay
+from tests.kit.bombs import jpeg_of_scans
 from tests.kit.paths import ROOT
 from tests.kit.pictures import gradient
 
@@ -156,3 +160,36 @@ def test_no_block_reaches_a_file_of_this_machine(tmp_path: Path, root: bool) -> 
         assert seen == {str(bait.resolve() / CONTROL)}
         assert not told["answered"]
         assert "DocumentNotFoundError" not in told["others"]  # no word of what is there
+
+
+def test_images_that_are_not_decoded_are_decoded_by_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opened them; they are left as they were."""
+
+    def never(image: ImageFile.ImageFile) -> None:
+        raise AssertionError("decoded in this process")
+
+    decoded = PIL.Image.open(io.BytesIO(PNG))
+    decoded.load()
+    opened = [PIL.Image.open(io.BytesIO(PNG))]
+    for form in ("JPEG", "WEBP", "GIF", "TIFF", "BMP"):
+        out = io.BytesIO()
+        gradient().save(out, form)
+        opened.append(PIL.Image.open(out))
+    scans = PIL.Image.open(io.BytesIO(jpeg_of_scans(2000)))
+    frames = io.BytesIO()
+    gradient().save(frames, "TIFF", save_all=True, append_images=[gradient()])
+    ppm = io.BytesIO()
+    gradient().save(ppm, "PPM")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", never)
+    for image in opened:
+        assert load_image(image).size == gradient().size
+        [source] = resolve(image, Limits())
+        assert source.error is None and source.data
+    assert undecoded(decoded, Limits()) is None
+    with pytest.raises(LimitError, match="scans"):
+        load_image(scans)
+    with pytest.raises(LimitError, match="max_bytes"):
+        load_image(opened[0], MediaOptions(limits=Limits(max_bytes=10)))
+    for other in (PIL.Image.open(frames), PIL.Image.open(ppm)):
+        with pytest.raises(MediaError, match=r"not decoded yet.*load\(\)"):
+            load_image(other)
