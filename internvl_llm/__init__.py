@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from internvl_llm import telemetry
 from internvl_llm.errors import (
     CheckpointError,
     ContextError,
@@ -57,6 +58,8 @@ _HOMES = {
     "tools": ("Tool",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+telemetry.switch_off()
 
 __all__ = [
     "Capabilities",

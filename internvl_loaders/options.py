@@ -42,8 +42,8 @@ SAME_PAGES: Mapping[str, Any] = dict.fromkeys(
     ("pages", "password", "on_error", "jobs", "in_flight", "cache_dir", "allow_hosts"), True
 ) | {
     "limits": {
-        *("max_bytes", "max_pages", "max_seconds", "max_memory", "max_redirects", "max_download_seconds"),
-        "max_cache_bytes",
+        *("max_bytes", "max_pages", "max_seconds", "max_document_seconds", "max_memory"),
+        *("max_redirects", "max_download_seconds", "max_cache_bytes"),
     }
 }
 """The options that change no page's result, be it cached or recorded: which pages are read, what may be

@@ -34,6 +34,12 @@ class Limits(BaseModel):
             gt=0, description="Seconds a page, or the opening of a document, may take; models' answers aside."
         ),
     ] = 120.0
+    max_document_seconds: Annotated[
+        float,
+        Field(
+            gt=0, description="Seconds all pages of a document may take together in workers; models' aside."
+        ),
+    ] = 43_200.0
     max_memory: Annotated[
         int, Field(ge=256 * 2**20, description="Bytes of data a worker process may hold (enforced on Linux).")
     ] = 4 * 2**30

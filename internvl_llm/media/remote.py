@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from internvl_llm.errors import InternVLError, PageError
 from internvl_llm.media.limits import Limits
 from internvl_llm.media.workers.frames import Reply, refused
+from internvl_llm.media.workers.job import Job, Resource
 from internvl_llm.media.workers.picture import from_pixels
-from internvl_llm.media.workers.pool import Job, Resource, Session, cores, shared_pool
+from internvl_llm.media.workers.pool import Session, cores, shared_pool
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from internvl_llm.media.workers.pool import cores
+from internvl_llm.media.workers.process import python_command
 from internvl_loaders.cli.terminal import summary
 
 State = Literal["yes", "no", "optional"]
@@ -49,10 +51,22 @@ def findings() -> list[Finding]:
             f"{cores()} processor cores, Python {platform.python_version()}, "
             f"{platform.system()} {platform.machine()}",
         ),
+        _network(),
     ]
     for name, (module, distribution, extra, note) in _PACKAGES.items():
         findings.append(_package(name, module, distribution, extra, note))
     return [*findings, *_engine(), _weights(), _auto_transcriber()]
+
+
+def _network() -> Finding:
+    """Tried, in a process that does what a worker does."""
+    code = "from internvl_llm.media.workers.sandbox import tell; tell()"
+    tried = subprocess.run(python_command(code), capture_output=True, text=True, timeout=60, check=False)
+    way = tried.stdout.strip()
+    if way:
+        return Finding("workers' network", "yes", f"they have none ({way})")
+    detail = "this system has no way to keep worker processes from it; telemetry of libraries is switched off"
+    return Finding("workers' network", "no", detail)
 
 
 def _engine() -> list[Finding]:

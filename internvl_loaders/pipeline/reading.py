@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvl_llm.media.open import sha256
 from internvl_llm.media.pixels import is_blank, scale_within
+from internvl_llm.media.workers.aside import aside, starved
 from internvl_llm.media.workers.frames import Reply
 from internvl_llm.media.workers.picture import packed
 from internvl_loaders.content import Content
-from internvl_loaders.document import Block, Image, Page, Status
+from internvl_loaders.document import Block, Image, Page
 from internvl_loaders.errors import PageError
 from internvl_loaders.options import ParseOptions
+from internvl_loaders.pipeline.draft import Draft, encoded, lies_on, may_hold_text, width
 from internvl_loaders.readers.open import open_document
 from internvl_loaders.readers.turn import upright
 from internvl_loaders.structure import structure
@@ -41,36 +41,6 @@ KEPT_CONTENTS = 6
 """Page contents a document keeps, so that a page's neighbours are not extracted again."""
 
 
-@dataclass(slots=True)
-class _Draft:
-    """What reading a page has found so far."""
-
-    status: Status = "ok"
-    reasons: list[str] = field(default_factory=list)
-    method: str = ""
-    attempts: int = 1
-    confidence: float | None = None
-    rotation: int = 0
-    skew: float = 0.0
-    blocks: list[Block] = field(default_factory=list)
-    size: tuple[float, float] = (0.0, 0.0)
-    image: PIL.Image.Image | None = None
-    timings: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def says_something(self) -> bool:
-        return any(block.text.strip() for block in self.blocks)
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - started
-            self.timings[stage] = round(self.timings.get(stage, 0.0) + spent, 4)
-
-
 def opener(document: Path | bytes, settings: dict[str, Any]) -> OpenDocument:
     """What a worker opens: `settings` are the `name` that errors call it, and `options`, of ParseOptions."""
     return OpenDocument(document, settings["name"], ParseOptions.model_validate(settings["options"]))
@@ -90,12 +60,12 @@ class OpenDocument:
         picture that a model is to read, where it is to."""
         if request["op"] == "open":
             return {"pages": len(self), "sha256": sha256(self.document)}, b""
-        started = time.perf_counter()
+        started, beside = time.perf_counter(), request.get("beside", ())
         picture = None
         if request["op"] == "show":
-            page, picture = self.show(request["page"], request["threads"])
+            page, picture = self.show(request["page"], request["threads"], beside)
         else:
-            page = self.read(request["page"], request["threads"])
+            page = self.read(request["page"], request["threads"], beside)
         timings = {**page.timings, "total": round(time.perf_counter() - started, 4)}
         told = page.model_copy(update={"timings": timings}).model_dump_json().encode()
         if picture is None:
@@ -109,15 +79,18 @@ class OpenDocument:
     def close(self) -> None:
         self.reader.close()
 
-    def read(self, number: int, threads: int) -> Page:
-        """Page `number` (1-based), OCR on so many threads. Raises PageError, or what a reader raises."""
+    def read(self, number: int, threads: int, beside: Sequence[int] = ()) -> Page:
+        """Page `number` (1-based), OCR on so many threads; pages `beside` it tell what they have in common.
+
+        Raises PageError, or what a reader raises.
+        """
         index = number - 1
-        draft = _Draft(size=self.reader.size(index))
+        draft = Draft(size=self.reader.size(index))
         choice = self.options.transcriber
         with draft.timed("content"):
             verdict = judge(self._content(index))
         if choice == "text-layer" or (choice == "auto" and verdict.sound):
-            self._read_text_layer(draft, index, painted_only=verdict.sound)
+            self._read_text_layer(draft, index, beside, painted_only=verdict.sound)
             if not verdict.sound and verdict.kind != "empty":
                 if not draft.says_something:
                     raise PageError(verdict.reason, remedy="Read it with transcriber auto or rapidocr")
@@ -129,14 +102,16 @@ class OpenDocument:
         else:
             self._read_image(draft, index, threads)
             if choice == "auto" and not draft.says_something and self._content(index).spans:
-                self._read_text_layer(draft, index, painted_only=False)
+                self._read_text_layer(draft, index, beside, painted_only=False)
                 draft.status, draft.attempts = "fallback", 2
                 draft.reasons.append(
                     f"nothing seen on the page image; its text layer is used ({verdict.reason})"
                 )
         return self._page(draft, index)
 
-    def show(self, number: int, threads: int) -> tuple[Page, PIL.Image.Image | None]:
+    def show(
+        self, number: int, threads: int, beside: Sequence[int] = ()
+    ) -> tuple[Page, PIL.Image.Image | None]:
         """Page `number` as `read` gives it where no model is needed: its text layer will do, or it is blank.
 
         Else what is known of it so far, and its image, turned upright, for a model to transcribe.
@@ -144,8 +119,8 @@ class OpenDocument:
         index = number - 1
         verdict = judge(self._content(index))
         if verdict.kind == "empty" or (self.options.transcriber == "auto" and verdict.sound):
-            return self.read(number, threads), None
-        draft = _Draft(size=self.reader.size(index))
+            return self.read(number, threads, beside), None
+        draft = Draft(size=self.reader.size(index))
         image = self._rendered(draft, index)
         if is_blank(image):
             draft.reasons.append("nothing is on the page image")
@@ -167,7 +142,7 @@ class OpenDocument:
             image = image.resize(wanted, reducing_gap=2.0)
         return self._page(draft, index), image
 
-    def _page(self, draft: _Draft, index: int) -> Page:
+    def _page(self, draft: Draft, index: int) -> Page:
         notes = self.reader.notes(index)
         if notes and draft.status == "ok":
             draft.status = "fallback"
@@ -201,34 +176,44 @@ class OpenDocument:
             self._contents.popitem(last=False)
         return self._contents[index]
 
-    def _neighbours(self, index: int) -> list[Content]:
+    def _neighbours(self, draft: Draft, beside: Sequence[int]) -> list[Content]:
         found = []
-        for near in (index - 1, index + 1):
-            if 0 <= near < len(self.reader):
-                try:
-                    found.append(self._content(near))
-                except Exception:  # a broken neighbour has a status of its own; this page does without
-                    continue
+        for number in beside:
+            try:
+                if number - 1 in self._contents:
+                    found.append(self._content(number - 1))
+                else:
+                    with aside(number):
+                        found.append(self._content(number - 1))
+            except Exception as error:  # its own trouble: this page does without, but says so
+                if starved(error):
+                    raise
+                told = f"{type(error).__name__}: {error}"[:200]
+                draft.reasons.append(f"read without a look at page {number} ({told})")
         return found
 
-    def _read_text_layer(self, draft: _Draft, index: int, *, painted_only: bool) -> None:
+    def _read_text_layer(
+        self, draft: Draft, index: int, beside: Sequence[int], *, painted_only: bool
+    ) -> None:
         draft.method = "text-layer"
         content = self._content(index)
         content, draft.rotation = upright(visible(content) if painted_only else content)
         draft.size = (content.width, content.height)
         with draft.timed("structure"):
-            draft.blocks = structure(content, words=self.options.words, neighbours=self._neighbours(index))
+            draft.blocks = structure(
+                content, words=self.options.words, neighbours=self._neighbours(draft, beside)
+            )
 
-    def _read_pictures(self, draft: _Draft, index: int, threads: int) -> None:
+    def _read_pictures(self, draft: Draft, index: int, threads: int) -> None:
         """Text inside a born-digital page's pictures is text of the page: the figure's."""
         told = 0
         for place, block in enumerate(draft.blocks):
-            if block.type != "figure" or block.text or not _may_hold_text(block, draft.size):
+            if block.type != "figure" or block.text or not may_hold_text(block, draft.size):
                 continue
-            if any(_lies_on(other, block) for other in draft.blocks):
+            if any(lies_on(other, block) for other in draft.blocks):
                 continue  # a background: what is seen on it is in the text layer
             crop = self._crop(draft, index, block)
-            reading = _ocr(draft, crop, crop.width / (_width(block) * draft.size[0]) * 72, threads)
+            reading = _ocr(draft, crop, crop.width / (width(block) * draft.size[0]) * 72, threads)
             if reading.confidence is not None and reading.confidence >= _LEAST_PICTURE_CONFIDENCE:
                 text = "\n".join(found.text for found in structure(reading.content) if found.text)
                 update = {"text": text, "confidence": round(reading.confidence, 4)}
@@ -237,7 +222,7 @@ class OpenDocument:
         if told:
             draft.reasons.append(f"the text in {told} picture{'s' * (told > 1)} was read by rapidocr")
 
-    def _read_image(self, draft: _Draft, index: int, threads: int) -> None:
+    def _read_image(self, draft: Draft, index: int, threads: int) -> None:
         draft.method = "rapidocr"
         image = self._rendered(draft, index)
         reading = _ocr(draft, image, image.width / draft.size[0] * 72, threads)
@@ -255,60 +240,36 @@ class OpenDocument:
         if not draft.says_something and self._content(index).figures and is_blank(image):
             draft.reasons.append("nothing shows where it has pictures: they are blank, or cannot be decoded")
 
-    def _rendered(self, draft: _Draft, index: int) -> PIL.Image.Image:
+    def _rendered(self, draft: Draft, index: int) -> PIL.Image.Image:
         if draft.image is None:
             with draft.timed("render"):
                 image = self.reader.render(index, self.options.dpi, self.options.limits.max_pixels)
                 draft.image = image.rotate(draft.rotation, expand=True) if draft.rotation else image
         return draft.image
 
-    def _with_crops(self, draft: _Draft, index: int) -> Iterator[Block]:
+    def _with_crops(self, draft: Draft, index: int) -> Iterator[Block]:
         wanted = self.options.images in {"figures", "all"}
         for block in draft.blocks:
             if wanted and block.type == "figure" and block.box is not None:
-                image = _encoded(self._crop(draft, index, block))
+                image = encoded(self._crop(draft, index, block))
                 yield block.model_copy(update={"image": image})
             else:
                 yield block
 
-    def _crop(self, draft: _Draft, index: int, block: Block) -> PIL.Image.Image:
+    def _crop(self, draft: Draft, index: int, block: Block) -> PIL.Image.Image:
         page, box = self._rendered(draft, index), block.box
         assert box is not None
         left, top = int(box.x0 * page.width), int(box.y0 * page.height)
         right, bottom = int(box.x1 * page.width) + 1, int(box.y1 * page.height) + 1
         return page.crop((left, top, min(right, page.width), min(bottom, page.height)))
 
-    def _page_image(self, draft: _Draft, index: int) -> Image | None:
+    def _page_image(self, draft: Draft, index: int) -> Image | None:
         if self.options.images not in {"pages", "all"}:
             return None
-        return _encoded(self._rendered(draft, index))
+        return encoded(self._rendered(draft, index))
 
 
-def _width(block: Block) -> float:
-    return block.box.x1 - block.box.x0 if block.box is not None else 0.0
-
-
-def _may_hold_text(block: Block, size: tuple[float, float]) -> bool:
-    """Whether a figure is large enough (in points) for a line of small print."""
-    if block.box is None:
-        return False
-    return _width(block) * size[0] >= 40 and (block.box.y1 - block.box.y0) * size[1] >= 8
-
-
-def _lies_on(block: Block, figure: Block) -> bool:
-    if block is figure or not block.text or block.box is None or figure.box is None:
-        return False
-    x, y = (block.box.x0 + block.box.x1) / 2, (block.box.y0 + block.box.y1) / 2
-    return figure.box.x0 <= x <= figure.box.x1 and figure.box.y0 <= y <= figure.box.y1
-
-
-def _encoded(image: PIL.Image.Image) -> Image:
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return Image(data=out.getvalue(), width=image.width, height=image.height)
-
-
-def _ocr(draft: _Draft, image: PIL.Image.Image, dpi: float, threads: int) -> OCRPage:
+def _ocr(draft: Draft, image: PIL.Image.Image, dpi: float, threads: int) -> OCRPage:
     """What OCR sees on an image, its content made sane."""
     with draft.timed("ocr"):
         reading = _transcriber(threads).read(image, dpi)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from internvl_llm.media.workers.frames import Reply, refused
 from internvl_loaders.document import Page
@@ -38,7 +39,7 @@ class Slot:
                 "number": self.number,
                 "total_pages": self.total,
             }
-            return page.model_copy(update=place | _retries(page, head.get("attempts", 1) - 1))
+            return page.model_copy(update=place | _told(page, head))
 
     def failed_page(self, error: InternVLError, on_error: OnError | None) -> Page | None:
         """A placeholder, or None if the page is to be skipped. Raises the error if it is to be raised."""
@@ -84,13 +85,16 @@ def malformed_is_failed() -> Iterator[None]:
         raise PageError("what came back from reading it is no page") from error
 
 
-def _retries(page: Page, retries: int) -> dict[str, object]:
-    """What a page says of the workers that died before one could read it."""
-    if not retries:
-        return {}
-    reason = "the process that was to read it died; a fresh one read it"
+def _told(page: Page, head: dict[str, Any]) -> dict[str, object]:
+    """What a page says of the workers that died before one could read it, and of what it is read without."""
+    retries, without = head.get("attempts", 1) - 1, head.get("without", [])
+    reasons = [page.reason]
+    if retries and not without:
+        reasons.append("the process that was to read it died; a fresh one read it")
+    for number in without:
+        reasons.append(f"read without a look at page {number}, which ends the process or takes too long")
     return {
         "attempts": page.attempts + retries,
-        "status": "retried" if page.status == "ok" else page.status,
-        "reason": "; ".join(filter(None, [page.reason, reason])),
+        "status": "retried" if retries and page.status == "ok" else page.status,
+        "reason": "; ".join(filter(None, reasons)),
     }

@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from internvl_llm.media.page_ranges import absent_pages, lacks, select_pages
 from internvl_llm.media.workers.frames import Reply
-from internvl_llm.media.workers.pool import Job, Resource, Session, cores, shared_pool
+from internvl_llm.media.workers.job import Job, Resource
+from internvl_llm.media.workers.pool import Session, cores, shared_pool
 from internvl_loaders.document import Page
 from internvl_loaders.errors import InternVLError, PageRangeError
 from internvl_loaders.options import ENGINE, ParseOptions, keywords
@@ -185,8 +186,12 @@ class _Run:
             return _Opening(source, None, future)
         content = source.data if source.path is None else Path(os.path.abspath(source.path))
         settings = {"name": source.name, "options": self.job_options}
-        document = Resource(OPENER, content or b"", settings, self.options.limits.max_memory)
-        return _Opening(source, document, self._submit(document, {"op": "open"}, urgent=True))
+        limits = self.options.limits
+        document = Resource(
+            OPENER, content or b"", settings, limits.max_memory, max_seconds=limits.max_document_seconds
+        )
+        opening = self._job(document, {"op": "open"}, urgent=True)
+        return _Opening(source, document, self.session.submit(opening))
 
     def _slots(self, opening: _Opening) -> Iterator[Slot]:
         """The pages of an opened document, each submitted when it is asked for."""
@@ -222,24 +227,21 @@ class _Run:
         request = {"op": "page", "page": number, "threads": threads}
         document = opening.document
         assert document is not None
+        beside = tuple(near for near in (number - 1, number + 1) if 1 <= near <= total)
         if self.desk is None:
-            return self._submit(document, request, keep=keep)
+            return self.session.submit(self._job(document, request, beside=beside, keep=keep))
         if self.engine_first:
             self.desk.open_engine()
-        drawing = self._submit(document, request | {"op": "show"})
-        return self.desk.transcribe(drawing, lambda: self._submit(document, request), keep)
+        drawing = self._job(document, request | {"op": "show"}, beside=beside)
 
-    def _submit(
-        self,
-        document: Resource,
-        request: dict[str, Any],
-        *,
-        keep: Callable[[Reply], None] | None = None,
-        urgent: bool = False,
-    ) -> Future[Reply]:
+        def read_without() -> Future[Reply]:  # in what is left of the page's time
+            return self.session.submit(self._job(document, request, beside=beside, spent=drawing.spent))
+
+        return self.desk.transcribe(self.session.submit(drawing), read_without, keep)
+
+    def _job(self, document: Resource, request: dict[str, Any], **more: Any) -> Job:
         stretch = document.key, (request.get("page", 1) - 1) // STRETCH
-        seconds = self.options.limits.max_seconds
-        return self.session.submit(Job(document, request, seconds, urgent, stretch=stretch, keep=keep))
+        return Job(document, request, self.options.limits.max_seconds, stretch=stretch, **more)
 
     def _finish(self, slot: Slot) -> Page | None:
         """The page, its placeholder, or nothing if it is to be skipped; raises if it is to be raised."""

@@ -35,14 +35,15 @@ class PageStore:
         return future
 
     def keeper(self, sha256: str, number: int) -> Callable[[Reply], None] | None:
-        """Keeps the page that a reply holds, if it holds one."""
+        """Keeps the page that a reply holds, if it holds a whole one."""
         cache = self._cache
         if cache is None:
             return None
 
         def keep(reply: Reply) -> None:
             # The engine may be open by now: the page is kept as read by the engine that did.
-            if "error" not in reply[0] and (key := self._key(sha256, number)) is not None:
+            head = reply[0]
+            if not head.keys() & {"error", "without"} and (key := self._key(sha256, number)) is not None:
                 cache.put(key, reply[1])
 
         return keep

@@ -168,8 +168,8 @@ def sabotaged() -> None:
 
     read = reading.OpenDocument.read
 
-    def sabotage(self: reading.OpenDocument, number: int, threads: int) -> Page:
-        page = read(self, number, threads)
+    def sabotage(self: reading.OpenDocument, number: int, threads: int, *rest: Any) -> Page:
+        page = read(self, number, threads, *rest)
         if marks := os.environ.get(READ):
             with open(marks, "a") as file:
                 file.write(f"{number}\n")

@@ -26,7 +26,7 @@ HOUSE = {
         ("messages",),
         ("tools", "grammar"),
         ("schema",),
-        ("errors", "version"),
+        ("errors", "version", "telemetry"),
         ("names",),
     ),
     "internvl_loaders": (

@@ -3,6 +3,7 @@
 One parent thread owns each worker: it hands over one job at a time, kills the process when the
 job's time is up, and replaces it when it dies or has grown. A job whose worker died under it, but
 had served others before, is done again by a fresh one: the damage may not have been its own.
+So is one that only looked at another part of its document there, but without that part.
 Workers end when idle for a while, when the parent ends in whatever way, and at once when
 the session they work for is closed.
 
@@ -12,19 +13,16 @@ What a worker can do is not known here: a `Resource` names who opens it.
 from __future__ import annotations
 
 import atexit
-import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from internvl_llm.errors import PageError, limit_error
+from internvl_llm.errors import PageError
+from internvl_llm.media.workers.attempt import Attempt
 from internvl_llm.media.workers.frames import Reply, refusal
-from internvl_llm.media.workers.process import Deadline, Worker, death
+from internvl_llm.media.workers.job import Job
+from internvl_llm.media.workers.process import Worker, death
 
 LINGER = 2.0
 """Seconds an idle worker waits for more work: long enough to serve call after call."""
@@ -34,52 +32,6 @@ LAST_LINGER = 30.0
 
 START_SECONDS = 60.0
 """Within which a worker process must be up."""
-
-_serial = itertools.count()
-
-
-def _key() -> str:
-    return f"{os.getpid()}-{next(_serial)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """A document, and how a worker opens it.
-
-    `opener` is "module:name" of a callable that takes `content` (a path that is absolute, or the bytes,
-    which are sent to a worker once) and `settings` (JSON), and returns a `worker.Opened`. `max_memory`:
-    bytes of data the process may hold.
-    """
-
-    opener: str
-    content: Path | bytes = field(repr=False)
-    settings: dict[str, Any] = field(repr=False)
-    max_memory: int
-    key: str = field(default_factory=_key)
-
-
-@dataclass(slots=True)
-class Job:
-    """One request to what the worker has opened; `closes` it when that is answered.
-
-    `urgent` ones go first. For an `interactive` one somebody waits: where all workers are busy it gets one
-    beyond the pool's size, of which there may be as many again. Jobs of one `stretch` go to one worker where
-    that costs no time. `keep` is called with the reply before anybody waiting for it sees it. `attempts` are
-    counted in the reply's head.
-    """
-
-    document: Resource
-    request: dict[str, Any]
-    seconds: float
-    urgent: bool = False
-    interactive: bool = False
-    closes: bool = False
-    stretch: Hashable = None
-    keep: Callable[[Reply], None] | None = None
-    future: Future[Reply] = field(default_factory=Future)
-    worker: Worker | None = None
-    unwanted: bool = False
-    attempts: int = 0
 
 
 class Pool:
@@ -132,9 +84,11 @@ class Pool:
                     self._drop(worker)
                     worker = None
                 while not job.future.done():
-                    if worker is None and (worker := self._started(job)) is None:
+                    if job.left[0] <= 0:
+                        self._settle(job, (refusal(job.left[1]), b""))
+                    elif worker is None and (worker := self._started(job)) is None:
                         break
-                    if not self._do(worker, job):
+                    elif not self._do(worker, job):
                         self._drop(worker)
                         worker = None
         finally:
@@ -191,34 +145,39 @@ class Pool:
         if job.worker is None:
             job.future.set_exception(CancelledError())
             return True
-        job.attempts += 1
-        late = limit_error("took longer than", "max_seconds", job.seconds)
-        deadline = Deadline(lambda: self._expire(worker, job))
+        attempt = Attempt(worker, job, START_SECONDS, lambda: self._expire(worker, job))
         try:
-            if worker.served:
-                deadline.set(job.seconds, late)
-            else:  # what it takes to start is not the document's time
-                deadline.set(START_SECONDS, PageError(f"no worker process begins within {START_SECONDS:g} s"))
-            head, payload = worker.run(job, begun=lambda: deadline.set(job.seconds, late))
+            head, payload = attempt.run()
         except EOFError:
             status = worker.end()
             head, payload = refusal(death(status)) | {"last": True}, b""
         finally:
-            deadline.stop()
+            attempt.stop()
             with self._lock:
                 job.worker = None
                 worker.busy = False
-        if deadline.passed:
-            head, payload = refusal(deadline.passed) | {"last": True}, b""
+        late = attempt.deadline.passed
+        if late is not None:
+            head, payload = refusal(late) | {"last": True}, b""
         worker.served += 1
         last = head.pop("last", False)
-        if "error" in head and last and worker.served > 1 and not (deadline.passed or job.unwanted):
-            return False
-        reply = head | {"attempts": job.attempts}, payload
-        if job.keep is not None:
-            job.keep(reply)
-        job.future.set_result(reply)
+        if "error" in head and last and not job.unwanted:
+            if attempt.beside is not None:
+                job.document.account.harmful.add(attempt.beside)
+                return False
+            if worker.served > 1 and late is None:
+                return False
+        self._settle(job, (head, payload))
         return not last
+
+    def _settle(self, job: Job, reply: Reply) -> None:
+        head, payload = reply
+        head = head | {"attempts": max(1, job.attempts)}
+        if without := sorted(set(job.beside) - set(job.harmless)):
+            head |= {"without": without}
+        if job.keep is not None:
+            job.keep((head, payload))
+        job.future.set_result((head, payload))
 
     def _expire(self, worker: Worker, job: Job) -> bool:
         """Kill the worker if it is at that job still, and say whether it was."""
@@ -260,6 +219,9 @@ def shared_pool(size: int) -> Pool:
 def _forget() -> None:
     """A forked child has none of its parent's threads: it starts its own workers."""
     global _pools, _pools_lock
+    for pool in _pools.values():
+        for worker in list(pool._workers):
+            worker.forget()
     _pools = {}
     _pools_lock = threading.Lock()
 

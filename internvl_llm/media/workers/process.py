@@ -6,21 +6,25 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
+from internvl_llm import telemetry
 from internvl_llm.errors import InternVLError, PageError
 from internvl_llm.media.workers.frames import BEGUN, KEPT_DOCUMENTS, Reply, read_frame, write_frame
 
 if TYPE_CHECKING:
-    from internvl_llm.media.workers.pool import Job
+    from internvl_llm.media.workers.job import Job
 
 BOOTSTRAP = "from internvl_llm.media.workers.worker import main; main()"
 """What a worker process runs, with its parent's module search path."""
+
+
+def python_command(code: str) -> list[str]:
+    """Runs `code` with this process's module search path, in ASCII: the other may know no other letters."""
+    return [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!a}; {code}"]
 
 
 _PIPE_BYTES = 2**18
@@ -33,10 +37,11 @@ class Worker:
     def __init__(self) -> None:
         quiet = None if os.environ.get("INTERNVL_DEBUG") else subprocess.DEVNULL
         self.process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {BOOTSTRAP}", str(os.getpid())],
+            python_command(BOOTSTRAP),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=quiet,
+            env={**os.environ, **telemetry.SWITCHES},
         )
         for pipe in (self.process.stdin, self.process.stdout):
             _widen(pipe)
@@ -47,8 +52,9 @@ class Worker:
         self.served = 0
         self.stretch: Hashable = None
 
-    def run(self, job: Job, begun: Callable[[], None]) -> Reply:
-        """Raises EOFError when the process dies over it; a new one says when it has `begun`."""
+    def run(self, job: Job, begun: Callable[[], None], aside: Callable[[object], None]) -> Reply:
+        """Raises EOFError when the process dies over it. A new one says when it has `begun`, and any when it
+        looks at a part `aside`, or at None again; that may raise ValueError."""
         document = job.document
         path, payload = None, b""
         if document.key not in self.documents:
@@ -68,7 +74,7 @@ class Worker:
             "path": path,
             "settings": document.settings,
             "max_memory": document.max_memory,
-            "request": job.request,
+            "request": job.request | ({"beside": job.harmless} if job.beside else {}),
             "closes": job.closes,
         }
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -78,12 +84,24 @@ class Worker:
             if self.served == 0 and reply[0] == BEGUN:
                 begun()
                 reply = read_frame(self.process.stdout)
+            while reply[0].keys() == {"aside"}:
+                aside(reply[0]["aside"])
+                reply = read_frame(self.process.stdout)
             return reply
         except (OSError, ValueError, MemoryError) as error:
             raise EOFError from error
 
     def kill(self) -> None:
         self.process.kill()
+
+    def forget(self) -> None:
+        """In a forked child, whose copies of the pipes would keep the process from seeing its owner's end."""
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:  # not closed: that would send what the owner was about to
+                with suppress(OSError, ValueError):
+                    os.dup2(nowhere, stream.fileno(), inheritable=False)
+        os.close(nowhere)
 
     def end(self) -> int:
         """Kill and reap; the exit status."""
@@ -99,41 +117,10 @@ class Worker:
 def _widen(pipe: IO[bytes] | None) -> None:
     """An image goes through a pipe of four times the usual width in half the time."""
     if sys.platform == "linux" and pipe is not None:
-        import fcntl
+        with suppress(ImportError, OSError):  # a user may have so many, and no more
+            import fcntl
 
-        with suppress(OSError):  # a user may have so many, and no more
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-class Deadline:
-    """Ends what takes too long: `expire` does, unless it says that there was nothing to end."""
-
-    def __init__(self, expire: Callable[[], bool]) -> None:
-        self.passed: InternVLError | None = None
-        self._end = float("inf")
-        self._error: InternVLError | None = None
-        self._expire = expire
-        self._timer: threading.Timer | None = None
-
-    def set(self, seconds: float, error: InternVLError) -> None:
-        """So many seconds from now, whatever it was before; `passed` is `error` then."""
-        self.stop()
-        self._end, self._error = time.monotonic() + seconds, error
-        self._timer = threading.Timer(seconds, self._pass, [error])
-        self._timer.daemon = True
-        self._timer.start()
-
-    def stop(self) -> None:
-        """What ends after its time is late, too, though nothing had to be killed."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if time.monotonic() > self._end:
-            self.passed = self._error
-
-    def _pass(self, error: InternVLError) -> None:
-        self.passed = error  # before the process ends: whoever waits for it asks then
-        if not self._expire():
-            self.passed = None
 
 
 def death(status: int) -> InternVLError:

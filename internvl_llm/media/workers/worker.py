@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from queue import SimpleQueue
+from typing import IO, Any, Protocol
 
 from internvl_llm.errors import InternVLError, PageError, limit_error
+from internvl_llm.media.workers.aside import starved, tell_by
 from internvl_llm.media.workers.frames import BEGUN, KEPT_DOCUMENTS, Reply, read_frame, refusal, write_frame
-
-_STARVED = re.compile(
-    r"bad_?alloc|(m|c|re)alloc\b.*fail|[Ff]ailed to allocate|[Ii]nsufficient memory|[Oo]ut of memory"
-)
-"""What native libraries say when an allocation fails."""
+from internvl_llm.media.workers.sandbox import leave_network
 
 _LIBRARIES = 256 * 2**20
 """Bytes of a worker's memory that are no data: the code of its libraries, mapped files."""
@@ -40,21 +37,24 @@ Opener = Callable[[Path | bytes, dict[str, Any]], Opened]
 
 
 def main() -> None:
-    """Serve frames until standard input ends."""
+    """Serve frames until standard input ends, and with it the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to act on
-    _die_with(int(sys.argv[1]))
+    leave_network()
+    _die_with_parent()
     # PyMuPDF 2 loads its layout model on import, a second we have no use for; it copes without.
     sys.modules["pymupdf.layout"] = None  # type: ignore[assignment]
     sys.modules["pymupdf4llm"] = None  # type: ignore[assignment]
-    requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not end up among the frames
+    tell_by(lambda told: write_frame(replies, told))
+    received: SimpleQueue[Reply | Exception] = SimpleQueue()
+    threading.Thread(target=_receive, args=[os.fdopen(os.dup(0), "rb"), received], daemon=True).start()
     documents, fresh = _Documents(), True
     while True:
-        try:
-            head, payload = read_frame(requests)
-        except EOFError:
-            return
+        frame = received.get()
+        if isinstance(frame, Exception):
+            raise frame
+        head, payload = frame
         allowed = int(head["max_memory"])
         _limit_memory(allowed)
         try:
@@ -69,6 +69,17 @@ def main() -> None:
         answer["last"] = answer.get("last", False) or _resident() > allowed // 2
         write_frame(replies, answer, data)
         _tidy()
+
+
+def _receive(requests: IO[bytes], received: SimpleQueue[Reply | Exception]) -> None:
+    """In a thread of its own: the end of the pipe is the parent's, and ends the process at whatever it is."""
+    try:
+        while True:
+            received.put(read_frame(requests))
+    except EOFError:
+        os._exit(1)
+    except Exception as error:
+        received.put(error)
 
 
 def _opener(name: str) -> Opener:
@@ -113,20 +124,22 @@ class _Documents:
 
 
 def _answer(error: Exception, allowed: int) -> dict[str, Any]:
-    told = f"{type(error).__name__}: {error}".rstrip(": ")
-    if isinstance(error, MemoryError) or _STARVED.search(told):
+    if starved(error):
         return refusal(limit_error("needs more memory than", "max_memory", allowed)) | {"last": True}
     if isinstance(error, InternVLError):
         return refusal(error)
+    told = f"{type(error).__name__}: {error}".rstrip(": ")
     return refusal(PageError(told)) | {"traceback": traceback.format_exc()}
 
 
 def _limit_memory(allowed: int) -> None:
-    """Allocations beyond `allowed` bytes of data fail, in Python and in native code."""
-    if sys.platform == "linux":
+    """Allocations beyond `allowed` bytes of data fail, in Python and in native code (on Linux)."""
+    if sys.platform != "linux":
+        return
+    allowed -= min(allowed // 4, _LIBRARIES)
+    with suppress(ImportError, AttributeError, OSError, ValueError):  # a Python, or a kernel, without
         import resource
 
-        allowed -= min(allowed // 4, _LIBRARIES)
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         soft = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
@@ -146,24 +159,16 @@ def _tidy() -> None:
 
 def _resident() -> int:
     """Bytes of this process in memory; 0 where the system does not tell."""
-    if sys.platform != "linux":
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, LookupError, AttributeError):
         return 0
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _die_with(parent: int) -> None:
-    """End this process when its parent ends, even in the middle of native code, even before now."""
+def _die_with_parent() -> None:
+    """At once, even where native code lets no thread of ours run (on Linux; elsewhere `_receive` sees it)."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    if os.getppid() != parent:
-        os._exit(1)
-    threading.Thread(target=watch, daemon=True).start()

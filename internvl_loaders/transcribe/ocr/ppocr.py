@@ -154,6 +154,7 @@ def cut_out(image: Array, quad: Array, turned: bool) -> Array:
 def _session(name: str, threads: int) -> Any:
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # on Windows; see internvl_llm.telemetry for the others
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from internvl_llm.media.workers.pool import Job, Pool, Resource, Session
+from internvl_llm.media.workers.job import Job, Resource
+from internvl_llm.media.workers.pool import Pool, Session
 from internvl_loaders import parse
 from internvl_loaders.sources import Named
 from tests.internvl_llm.media.workers.test_frames import framed
