@@ -4,10 +4,13 @@ The scripted worker's documents are scripts, not PDFs.
 
 A document is bytes of lines, one a page: `text WORDS`, `sleep SECONDS`, `crash`, `hang`, `raise`,
 `memory` (an allocation failed), `allocate` (without end), `grow BYTES` (and keep them), `exit`,
-`killed` (its process, as from outside), `once FILE` (killed the first time only), `meet FILE` (another
-process that is told the same). A document that starts with `broken` cannot be opened.
+`killed` (its process, as from outside), `once FILE` (killed the first time only), `wait FILE` (killed
+after two seconds the first time, asleep for a minute the second), `meet FILE` (another process that is told
+the same). A document that starts with `broken` cannot be opened.
 
 The sabotaged worker reads real documents, and then does what a page's text orders.
+
+The hostile worker does so whenever the content of a page is extracted, for itself or for a page beside it.
 
 The sabotaged drawing opens and draws the media of messages, and before that does what an `ordered`
 file orders: a library that a hostile file has taken over.
@@ -30,6 +33,7 @@ from internvl_loaders.document import Block, Page
 from internvl_loaders.errors import DamagedDocumentError
 
 BOOTSTRAP = "from tests.kit.faults import main; main()"
+HOSTILE = "from tests.kit.faults import hostile; hostile()"
 SABOTAGED = "from tests.kit.faults import sabotaged; sabotaged()"
 DRAWING = "from tests.kit.faults import drawing; drawing()"
 READ = "INTERNVL_TEST_READ"
@@ -89,6 +93,12 @@ def obey(verb: str, rest: str) -> None:
     elif verb == "once" and not Path(rest).exists():
         Path(rest).touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    elif verb == "wait":
+        time.sleep(2)
+        if not Path(rest).exists():
+            Path(rest).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)
     elif verb == "meet":
         meet(Path(rest))
     elif verb == "raise":
@@ -178,4 +188,26 @@ def sabotaged() -> None:
         return page
 
     reading.OpenDocument.read = sabotage  # type: ignore[method-assign]
+    worker.main()
+
+
+def hostile() -> None:
+    """A real worker in all but the orders it finds in what it extracts."""
+    from internvl_llm.media.workers import worker
+    from internvl_loaders.content import Content
+    from internvl_loaders.pipeline import reading
+
+    extract = reading.OpenDocument._content
+
+    def sabotage(self: reading.OpenDocument, index: int) -> Content:
+        new = index not in self._contents
+        content = extract(self, index)
+        verb, _, rest = " ".join(span.text for span in content.spans).partition(" ")
+        if new:
+            del self._contents[index]
+            obey(verb, rest)
+            self._contents[index] = content
+        return content
+
+    reading.OpenDocument._content = sabotage  # type: ignore[method-assign]
     worker.main()
