@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import os
 import threading
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -59,6 +60,8 @@ _HOW = "Name one with model (--model), such as InternVL3-8B, or a local folder"
 
 _open: dict[EngineSpec, BaseEngine] = {}
 _opening = threading.Lock()
+_inherited: list[BaseEngine] = []
+"""Of the process that this one was forked from: their threads are not here, and nobody waits for them."""
 
 
 def to_spec(
@@ -125,6 +128,20 @@ def open_engine(spec: EngineSpec | Mapping[str, Any] | str | Path, **changes: An
         if wanted not in _open:
             _open[wanted] = _made(wanted)
         return _open[wanted]
+
+
+def _begin_anew() -> None:
+    """A forked child opens engines of its own; those of its parent say there that they are closed."""
+    global _opening
+    _opening = threading.Lock()
+    for engine in _open.values():
+        engine.closed = True
+        _inherited.append(engine)
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def shared(spec: EngineSpec) -> Engine | EngineSpec:

@@ -1,8 +1,8 @@
 """Page results on disk: a run that was cut off, or is repeated, reads no page twice.
 
-One SQLite file in WAL mode, shared by any number of processes. It is a convenience and never a
-reason to fail: a damaged file is set aside and begun anew, a full disk ends the caching, and both
-are said once in the log.
+One SQLite file in WAL mode, shared by any number of processes of one user. It is a convenience and never a
+reason to fail: a damaged file is set aside and begun anew; a full disk, and a file or folder that others may
+write to, end the caching. That is said once in the log.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import internvl_llm.version
+from internvl_loaders.pipeline.private import private_file
 
 log = logging.getLogger("internvl_loaders")
 
@@ -34,6 +36,8 @@ _CHECK_EVERY = 50
 """Pages written between two looks at the cache's size."""
 
 _FILE = "pages-1.sqlite"
+_BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite puts beside its file, and trusts."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pages (
     key TEXT PRIMARY KEY, data BLOB NOT NULL, size INTEGER NOT NULL, used REAL NOT NULL
@@ -42,6 +46,10 @@ CREATE INDEX IF NOT EXISTS pages_used ON pages (used, size);
 """
 
 T = TypeVar("T")
+
+_caches: WeakSet[PageCache] = WeakSet()
+_inherited: list[sqlite3.Connection | None] = []
+"""Of the process that this one was forked from: closing one here might end its parent's transactions."""
 
 
 def default_folder() -> Path:
@@ -103,9 +111,9 @@ class PageCache:
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._pid = 0
         self._off = False
         self._unchecked = _CHECK_EVERY
+        _caches.add(self)
 
     def get(self, key: str) -> bytes | None:
         def read(db: sqlite3.Connection) -> bytes | None:
@@ -115,12 +123,12 @@ class PageCache:
             now = time.time()
             if now - row[1] > 3600:  # often enough to know what is used, too seldom to cost anything
                 db.execute("UPDATE pages SET used = ? WHERE key = ?", (now, key))
-            return zlib.decompress(row[0])
+            return zlib.decompress(_unsealed(key, row[0]))
 
         return self._try(read, None)
 
     def put(self, key: str, data: bytes) -> None:
-        packed = zlib.compress(data, 3)
+        packed = _sealed(key, zlib.compress(data, 3))
 
         def write(db: sqlite3.Connection) -> None:
             with db:
@@ -157,9 +165,15 @@ class PageCache:
 
     def close(self) -> None:
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
+            if self._connection is not None:
                 self._connection.close()
             self._connection = None
+
+    def begin_anew(self) -> None:
+        """In a forked child: a thread it has not may hold the lock, and the connection is its parent's."""
+        self._lock = threading.Lock()
+        _inherited.append(self._connection)
+        self._connection = None
 
     def _evict(self, db: sqlite3.Connection) -> None:
         (size,) = db.execute("SELECT coalesce(sum(size), 0) FROM pages").fetchone()
@@ -191,15 +205,16 @@ class PageCache:
             return otherwise
 
     def _db(self) -> sqlite3.Connection:
-        if self._connection is None or self._pid != os.getpid():
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # What documents say is private: nobody else may read the file.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        if self._connection is None:
+            checked = private_file(self.path, _BESIDE)
             db = sqlite3.connect(self.path, timeout=30, isolation_level="IMMEDIATE", check_same_thread=False)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             db.executescript(_SCHEMA)
-            self._connection, self._pid = db, os.getpid()
+            if private_file(self.path, _BESIDE) != checked:
+                db.close()
+                raise PermissionError("it was exchanged while it was opened")
+            self._connection = db
         return self._connection
 
     def _set_aside(self, error: Exception, last: bool) -> None:
@@ -224,6 +239,18 @@ class PageCache:
         log.warning("pages are not cached from here on: %s: %s", self.path, error)
 
 
+def _sealed(key: str, data: bytes) -> bytes:
+    """With a checksum of both in front: what is at another key, or not what was put there, is damage."""
+    return hashlib.sha256(key.encode() + b"\0" + data).digest() + data
+
+
+def _unsealed(key: str, sealed: bytes) -> bytes:
+    data = sealed[hashlib.sha256().digest_size :]
+    if _sealed(key, data) != sealed:
+        raise sqlite3.DatabaseError("a page is not the one that was put there")
+    return data
+
+
 def _is_damage(error: sqlite3.OperationalError) -> bool:
     text = str(error)
     return "malformed" in text or "no such table" in text or "no such column" in text
@@ -240,3 +267,15 @@ def shared_cache(folder: Path, max_bytes: int = MAX_BYTES) -> PageCache:
         if key not in _open:
             _open[key] = PageCache(folder, max_bytes)
         return _open[key]
+
+
+def _begin_anew() -> None:
+    """A forked child finds every lock free, whatever the other threads of its parent were at."""
+    global _open_lock
+    _open_lock = threading.Lock()
+    for cache in list(_caches):
+        cache.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

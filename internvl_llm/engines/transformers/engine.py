@@ -199,7 +199,7 @@ def _closer(engine: TransformersEngine) -> Callable[[], None]:
     known = weakref.ref(engine)
 
     def close() -> None:
-        if (alive := known()) is not None:
+        if (alive := known()) is not None and not alive.closed:  # as one is that a forked child inherits
             alive.close()
 
     atexit.register(close)
