@@ -30,6 +30,10 @@ _DOMINANT = 0.7
 """Share of the ink in a quad that is small print from which the quad is not one line that was seen."""
 _ROW_LETTERS, _LETTERS = 5, 16
 """Of a row, and of all rows together, at least."""
+_READABLE = 3.5
+"""Pixels of the page: the height of small letters below which rows are the grain of a scan."""
+_AMOUNT = 100
+"""The length of all rows together in letters' heights, at least: a search costs as much as the page did."""
 _ROW_HEIGHT, _ROW_LENGTH, _GAP = 2.6, 6.0, 2.0
 """Of a row and of the white in it, in letters' heights: at most, at least, at most."""
 _SOLID = 0.85
@@ -71,7 +75,10 @@ def find_small_print(page: Array, quads: Array, scales: Array, scale: float) -> 
     across = _rows(stats, free, page.shape[:2])
     down = _rows(stats[:, [1, 0, 3, 2, 4]], free, page.shape[1::-1])
     found = across if across.letters >= down.letters else down._replace(boxes=down.boxes[:, [1, 0, 3, 2]])
-    if found.letters < _LETTERS or found.height * scale >= SURE:
+    if found.letters < _LETTERS or not _READABLE <= found.height < SURE / scale:
+        return None
+    length = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1).sum()
+    if length < _AMOUNT * found.height:
         return None
     # What was seen of such a row is a part of it.
     lost = np.zeros(len(small), bool)
