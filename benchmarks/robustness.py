@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from internvl_llm.media.limits import Limits
 from internvl_llm.media.workers.pool import cores
-from internvl_loaders.sources import EXTENSIONS
+from internvl_loaders.folders import EXTENSIONS
 from tests.kit.mutations import mutants
 
 STATUSES = frozenset({"ok", "retried", "fallback", "failed", "empty"})

@@ -66,8 +66,8 @@ class Sampling:
             "top_p": (is_number(self.top_p) and 0 < self.top_p <= 1, "Give more than 0, 1 at most"),
             "top_k": (is_integer(self.top_k, 0, most), f"Give 0 (all) or more, {most:,} at most"),
             "repetition_penalty": (
-                is_number(penalty) and 0.01 <= penalty <= 100,
-                "Give 0.01 to 100; 1 is none",
+                is_number(penalty) and 0.01 <= penalty <= 1e9,
+                "Give 0.01 to 1e9; 1 is none",
             ),
             "seed": (
                 self.seed is None or is_integer(self.seed, -(2**63), 2**64 - 1),

@@ -6,7 +6,6 @@ What is changed accepts nothing that the schema (2020-12) does not.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -61,6 +60,7 @@ _MOST_SCHEMAS = 2_000
 _MOST_VALUES = 5_000
 _LONGEST_PATTERN = 5_000
 _MOST_REPEATS = 10_000
+_TOKEN = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}|.", re.DOTALL)
 _SMALLER = "Ask for less at once: several smaller answers, or plain strings that are checked afterwards"
 """What a grammar is compiled of within seconds; larger ones take minutes, or all memory."""
 
@@ -125,12 +125,27 @@ def _permit_values(nodes: Sequence[tuple[str, dict[str, Any]]], what: str) -> No
 def check_pattern(pattern: str, what: str) -> None:
     """Raises GrammarError for one of a size that no automaton is made for."""
     _permit(len(pattern), _LONGEST_PATTERN, "characters", what)
-    repeats = math.prod(
-        min(max(int(number[:9]) for number in found if number), _MOST_REPEATS + 1) or 1
-        for found in re.findall(r"(?<!\\)\{(\d+)(?:,(\d*))?\}", pattern)
-    )
-    if repeats > _MOST_REPEATS:
+    if _written_out(pattern) > _MOST_REPEATS:
         raise GrammarError(f"{what} repeats more than {_MOST_REPEATS:,} times", remedy=_SMALLER)
+
+
+def _written_out(pattern: str) -> int:
+    """How many characters and classes it has with every `{m,n}` written out; groups repeat what is in them."""
+    groups, last = [0], 0
+    for token in _TOKEN.finditer(pattern):
+        if token[0] == "(":
+            groups.append(0)
+        elif token[0] == ")" and len(groups) > 1:
+            last = groups.pop()
+            groups[-1] += last
+        elif token[1]:
+            times = max(1, *(int(number[:9]) for number in token.groups() if number))
+            groups[-1] += last * (times - 1)
+            last *= times
+        else:
+            last = 1
+            groups[-1] += 1
+    return sum(groups)
 
 
 def _permit_references(nodes: Mapping[str, dict[str, Any]], what: str) -> None:

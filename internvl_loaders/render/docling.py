@@ -86,6 +86,8 @@ class _Page:
             elif entry.block.type == "figure" or entry.block.table is not None:
                 self._captioned(entry)
             else:
+                if entry.caption is not None:
+                    self._block(entry.caption)
                 self._block(entry.block)
 
     def _block(self, block: Block) -> None:

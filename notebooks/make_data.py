@@ -1,4 +1,4 @@
-"""The documents that the notebooks read: `python notebooks/data/make.py` writes them beside this file.
+"""The documents that the notebooks read: `python notebooks/make_data.py` writes them into notebooks/data.
 
 A lease of two pages and a manual with a table are born digital; the receipt is drawn, tilted and blurred
 as scans are. All of it is made up, and licensed as this project is.
@@ -13,7 +13,7 @@ import PIL.Image
 import PIL.ImageFilter
 import pymupdf
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "data"
 
 LEASE = """
 <h1>Lease of a flat</h1>
