@@ -130,7 +130,7 @@ def check_pattern(pattern: str, what: str) -> None:
 
 
 def _written_out(pattern: str) -> int:
-    """How many characters and classes it has with every `{m,n}` written out; groups repeat what is in them."""
+    """How many characters and classes it has with every repeat written out; groups repeat what is in them."""
     groups, last = [0], 0
     for token in _TOKEN.finditer(pattern):
         if token[0] == "(":
