@@ -135,13 +135,3 @@ def test_dots_and_specks_are_no_print() -> None:
         specks[y : y + 5, x : x + 4] = 0
     for page in (dots, specks, np.zeros_like(dots)):
         assert find_small_print(page, NOTHING, np.zeros(0), 0.4) is None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("font", [12, 16])
-def test_fifteen_hundred_lines_on_one_sheet(transcriber: RapidOCRTranscriber, font: int) -> None:
-    sheet = Sheet(4677, 6622)
-    for column in range(6):
-        sheet.block(60 + 770 * column, 60, font, 250)
-    reading = transcriber.read(sheet.image, dpi=566)
-    check(reading.content, sheet.lines)
