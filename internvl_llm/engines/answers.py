@@ -9,7 +9,8 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from internvl_llm.events import Event, Finish, Result, Sample, TextDelta, TokenLogprob, ToolCallDelta
-from internvl_llm.prompt.call_parser import CallParser, collect_calls
+from internvl_llm.prompt.call_parser import CallParser
+from internvl_llm.prompt.calls import collect_calls
 from internvl_llm.request import Request
 
 Listener: TypeAlias = Callable[[int, Event | BaseException], None]

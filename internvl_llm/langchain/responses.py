@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from internvl_llm.events import Event, Finish, Result, Sample, TextDelta, ToolCallDelta, Usage
 from internvl_llm.openai_forms import dump_logprobs
-from internvl_llm.prompt.call_parser import collect_calls
+from internvl_llm.prompt.calls import collect_calls
 
 PROVIDER = "internvl"
 

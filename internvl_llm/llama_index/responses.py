@@ -20,7 +20,7 @@ from pydantic_core import from_json
 from internvl_llm.events import Event, Finish, TextDelta, TokenLogprob, ToolCallDelta
 from internvl_llm.messages import ToolCall
 from internvl_llm.openai_forms import dump_tool_call
-from internvl_llm.prompt.call_parser import collect_calls
+from internvl_llm.prompt.calls import collect_calls
 
 
 @dataclass(slots=True)

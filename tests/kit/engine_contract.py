@@ -19,7 +19,7 @@ from internvl_llm.engines.open import open_engine
 from internvl_llm.errors import ContextError, EngineError, InternVLError, OptionError
 from internvl_llm.events import Event, Finish, Result, TextDelta, ToolCallDelta
 from internvl_llm.messages import Image, Message
-from internvl_llm.prompt.call_parser import collect_calls
+from internvl_llm.prompt.calls import collect_calls
 from internvl_llm.request import Request, Sampling
 from internvl_llm.tools import Tool
 from tests.kit.pictures import gradient

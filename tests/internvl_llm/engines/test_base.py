@@ -15,7 +15,8 @@ from internvl_llm.engines.answers import Listener
 from internvl_llm.engines.base import BaseEngine
 from internvl_llm.errors import ContextError, EngineError, OptionError
 from internvl_llm.events import Event, Finish, Result, TextDelta, TokenLogprob, ToolCallDelta, Usage
-from internvl_llm.prompt.call_parser import CallParser, collect_calls, merge
+from internvl_llm.prompt.call_parser import CallParser
+from internvl_llm.prompt.calls import collect_calls, merge
 from internvl_llm.request import Request, Sampling
 from internvl_llm.tools import Tool
 from tests.kit.engine_contract import aeventually, eventually

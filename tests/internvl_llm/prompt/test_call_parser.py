@@ -10,7 +10,8 @@ import pytest
 
 from internvl_llm.events import TextDelta, ToolCallDelta
 from internvl_llm.messages import Message, Text, ToolCall, ToolResult
-from internvl_llm.prompt.call_parser import CallParser, collect_calls, merge
+from internvl_llm.prompt.call_parser import CallParser
+from internvl_llm.prompt.calls import collect_calls, merge
 from internvl_llm.prompt.chatml import render
 from internvl_llm.prompt.dialects import FORMATS, describe
 from internvl_llm.prompt.quoted import Quoted

@@ -14,7 +14,8 @@ from jinja2 import Environment
 from internvl_llm.errors import MessageError, OptionError
 from internvl_llm.events import TextDelta, ToolCallDelta
 from internvl_llm.messages import Message, ToolCall
-from internvl_llm.prompt.call_parser import CallParser, collect_calls, merge
+from internvl_llm.prompt.call_parser import CallParser
+from internvl_llm.prompt.calls import collect_calls, merge
 from internvl_llm.prompt.chatml import render
 from internvl_llm.prompt.dialects import FORMATS, describe
 from internvl_llm.prompt.encoder import Encoder, encode

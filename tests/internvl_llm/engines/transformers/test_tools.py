@@ -18,7 +18,7 @@ from internvl_llm.errors import EngineError, GrammarError
 from internvl_llm.events import Event, Finish, TextDelta, ToolCallDelta
 from internvl_llm.grammar import Choice, JsonObject, JsonSchema, Regex
 from internvl_llm.messages import Message, ToolResult
-from internvl_llm.prompt.call_parser import collect_calls
+from internvl_llm.prompt.calls import collect_calls
 from internvl_llm.prompt.dialects import describe
 from internvl_llm.request import Request, Sampling
 from internvl_llm.tools import Tool
