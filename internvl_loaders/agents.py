@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 
 from internvl_llm.media.below import opened as opened_below
 from internvl_llm.media.below import read
+from internvl_llm.media.page_ranges import absent_pages, lacks
 from internvl_llm.names import on_screen, printable
 from internvl_llm.prompt.dialects import unlike_calls
 from internvl_loaders.document import Image, Page
@@ -117,6 +118,9 @@ class DocumentTools:
                 break
             room -= len(text)
             parts.append(text)
+        total = document[0].total_pages
+        if absent := absent_pages(pages, total):
+            parts.append(f"[the document {lacks(total, absent)}]")
         return "\n\n".join(parts)
 
     def read_page(self, path: Name, page: Number) -> str:

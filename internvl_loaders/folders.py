@@ -19,6 +19,8 @@ _MAGIC = re.compile(
 )
 _LITTER = re.compile(r"__MACOSX|\._.*|\.DS_Store|~\$.*|Thumbs\.db|desktop\.ini", re.IGNORECASE | re.DOTALL)
 """What systems and office programs leave in folders: no documents, whatever their names end with."""
+_SEPARATORS = re.escape(os.sep + (os.altsep or ""))
+_ANY_DEPTH = re.compile(rf"(?:^|(?<=[{_SEPARATORS}]))(?:\*\*[{_SEPARATORS}]+)*\*\*(?:[{_SEPARATORS}]+|$)")
 _KIND = re.compile(r"\.\w{1,12}")
 _MAX_KINDS = 100
 
@@ -59,13 +61,16 @@ def in_folder(root: Path, skipped: Skipped) -> Iterator[tuple[Path, OSError | No
             yield path, error
 
 
-def matching(pattern: str, skipped: Skipped) -> Iterator[str]:
-    """The names of files that a glob matches and that are documents; folders are not entered."""
+def matching(pattern: str, skipped: Skipped) -> Iterator[tuple[str, OSError | None]]:
+    """The files that a glob matches and that are documents, by name; folders are not entered. What `**`
+    cannot look into comes with its error."""
     own = frozenset(Path(pattern).parts)
-    for name in sorted(glob.glob(pattern, recursive=True)):
+    for name, error in sorted(dict(_expanded(pattern)).items()):
         path = Path(name)
-        if not _is_litter(path, own) and not path.is_dir() and _is_document(path, skipped):
-            yield name
+        if error is not None:
+            yield name, error
+        elif not _is_litter(path, own) and not path.is_dir() and _is_document(path, skipped):
+            yield name, None
 
 
 def on_filesystem(fs: Any, root: str, skipped: Skipped) -> Iterator[str]:
@@ -84,6 +89,23 @@ def on_filesystem(fs: Any, root: str, skipped: Skipped) -> Iterator[str]:
             yield name
         elif not _is_litter(path, own):
             _count(skipped, _kind(path))
+
+
+def _expanded(pattern: str) -> Iterator[tuple[str, OSError | None]]:
+    """`glob.glob(pattern, recursive=True)`, but `**` enters no linked folder: two links may lead round in
+    circles in more ways than there is time for."""
+    deep = _ANY_DEPTH.search(pattern)
+    if deep is None:
+        yield from ((name, None) for name in glob.iglob(pattern))
+        return
+    above, below = pattern[: deep.start()], pattern[deep.end() :] or "*"
+    errors: list[OSError] = []
+    for root in glob.iglob(above) if above else [""]:
+        for folder, inner, _ in os.walk(root or os.curdir, onerror=errors.append):
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            here = folder if root else folder[len(f"{os.curdir}{os.sep}") :]
+            yield from _expanded(os.path.join(glob.escape(here), below))
+    yield from ((str(error.filename), error) for error in errors)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -154,9 +154,9 @@ def _directory(root: Path, skipped: Skipped) -> Iterator[Source]:
 
 def _glob(pattern: str, skipped: Skipped) -> Iterator[Source]:
     empty, here = True, Skipped()
-    for name in matching(pattern, here):
+    for name, error in matching(pattern, here):
         empty = False
-        yield Source(name, Path(name).name, path=Path(name))
+        yield Source(name, Path(name).name, path=Path(name)) if error is None else _failed(name, error)
     skipped.update(here)
     if empty:
         yield _missing(pattern, f"no documents match this pattern{only(here)}")

@@ -1,7 +1,8 @@
 """What a worker does with the media of messages: says how large their images are, and draws them.
 
-Requests: `open` gives `images`, a list of (number, width, height) in pixels, with the `sha256` of the content
-and its `stamp`; `draw` takes such a list and gives the pixels of these, RGB, one image after the other.
+Requests: `open` gives `images`, a list of (number, width, height) in pixels, the `total` there are, and the
+`sha256` of the content with its `stamp`; `draw` takes such a list and gives the pixels of these, RGB, one
+image after the other.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Drawing(ABC):
     def answer(self, request: dict[str, Any]) -> Reply:
         if request["op"] == "open":
             images = [(number, *size) for number, size in self.sizes(request)]
-            return {"sha256": sha256(self.content), "stamp": self.stamp, "images": images}, b""
+            told = {"sha256": sha256(self.content), "stamp": self.stamp}
+            return told | {"images": images, "total": len(self)}, b""
         if request["stamp"] != self.stamp:
             raise MediaError(
                 "the file has changed since it was looked at", source=self.name, remedy="Ask again"
@@ -53,6 +55,9 @@ class Drawing(ABC):
         sizes = [(width, height) for _, width, height in request["images"]]
         drawn = [_fitted(*pair).tobytes() for pair in zip(self.draw(numbers), sizes, strict=True)]
         return {}, drawn[0] if len(drawn) == 1 else b"".join(drawn)
+
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     @abstractmethod
     def sizes(self, request: dict[str, Any]) -> list[tuple[int, Size]]: ...
@@ -90,6 +95,9 @@ class ImageDrawing(Drawing):
                 "the image has several pages", source=self.name, remedy="Show it as a Document part"
             )
 
+    def __len__(self) -> int:
+        return 1
+
     def sizes(self, request: dict[str, Any]) -> list[tuple[int, Size]]:
         size = self.reader.own_size(self.limits.max_pixels)
         if not all(size):
@@ -121,9 +129,12 @@ class DocumentDrawing(Drawing):
             content, name=self.name, limits=self.limits, pdf=self._pdf, image=self._image
         )
 
+    def __len__(self) -> int:
+        return len(self.reader)
+
     def sizes(self, request: dict[str, Any]) -> list[tuple[int, Size]]:
         """Those of the pages asked for, of `most` and one at most."""
-        total, pages = len(self.reader), request["pages"]
+        total, pages = len(self), request["pages"]
         chosen = list(islice(select_pages(pages, total), request["most"] + 1))
         if not chosen:
             raise PageRangeError(
@@ -166,6 +177,9 @@ class VideoDrawing(Drawing):
         super().__init__(content, settings)
         most = settings["max_video_seconds"]
         self.reader = VideoReader(content, name=self.name, limits=self.limits, max_seconds=most)
+
+    def __len__(self) -> int:
+        return len(self.reader)
 
     def sizes(self, request: dict[str, Any]) -> list[tuple[int, Size]]:
         from internvl_llm.prompt.tiling import TILE

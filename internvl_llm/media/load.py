@@ -7,6 +7,7 @@ processes, but for PIL images that the caller has decoded already.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,8 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from internvl_llm.errors import MediaError
+from internvl_llm.errors import MediaError, PageRangeError
 from internvl_llm.media.limits import Limits, MediaOptions
+from internvl_llm.media.page_ranges import absent_pages, lacks
 from internvl_llm.media.remote import RemoteMedia, VideoFrames
 from internvl_llm.media.source import check_size, content_of, undecoded
 from internvl_llm.media.video import no_pyav
@@ -24,6 +26,8 @@ from internvl_llm.messages import media as media_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
+
+log = logging.getLogger("internvl_llm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,8 @@ def _pages(part: Document, options: MediaOptions, room: int) -> list[Loaded]:
     pages = document.open(pages=part.pages, most=room)
     if len(pages) > room:
         raise _too_many(options)
+    if absent := absent_pages(part.pages, document.total):
+        log.warning("%s", PageRangeError(lacks(document.total, absent), source=name))
     return [
         Loaded(page[1], "page", document.digest(page), _draw=partial(document.draw, page)) for page in pages
     ]

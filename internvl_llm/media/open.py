@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -87,7 +88,14 @@ def head_of(content: Path | bytes, name: str, limits: Limits) -> bytes:
         size, head = len(content), content[:_HEAD]
     else:
         try:
-            size = content.stat().st_size
+            found = content.stat()
+            size = found.st_size
+            if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+                raise UnsupportedDocumentError(  # a pipe may never come to its end
+                    "this is a pipe, a socket or a device, not a file",
+                    source=name,
+                    remedy="Give a file, or its content as bytes or a stream",
+                )
             with content.open("rb") as file:
                 head = file.read(_HEAD)
         except FileNotFoundError as error:

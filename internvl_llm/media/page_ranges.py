@@ -9,7 +9,7 @@ from internvl_llm.errors import OptionError
 
 _LONGEST = 10_000
 """Characters."""
-_RANGE = re.compile(r"(\d{0,9})\s*(-?)\s*(\d{0,9})")
+_RANGE = re.compile(r"(\d{0,9})(?:\s*(-)\s*(\d{0,9}))?")
 
 
 def page_ranges(text: str) -> list[tuple[int, int | None]]:

@@ -40,6 +40,8 @@ class RemoteMedia:
         self._settings = settings
         told = {"name": name, "limits": limits.model_dump(mode="json"), **settings}
         self._resource = Resource(_OPENERS + opener, content, told, limits.max_memory)
+        self.total = 0
+        """Pages or frames that the file has, once it was opened."""
         self._sha256 = ""
         self._stamp: object = None
 
@@ -51,6 +53,7 @@ class RemoteMedia:
             most = self._limits.max_pixels
             if not all(0 < width <= most and 0 < height <= most // width for _, (width, height) in images):
                 raise ValueError("images of impossible sizes")
+            self.total = int(head["total"])
             self._sha256, self._stamp = str(head["sha256"]), head["stamp"]
         return images
 

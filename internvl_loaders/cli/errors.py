@@ -51,7 +51,8 @@ def errors(debug: bool) -> Iterator[None]:
     handler.setFormatter(_Printable("%(name)s: %(message)s" if debug else "internvl: %(message)s"))
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, handlers=[handler])
     if not debug:
-        logging.getLogger("internvl_loaders").setLevel(logging.WARNING)
+        for name in ("internvl_loaders", "internvl_llm"):
+            logging.getLogger(name).setLevel(logging.WARNING)
     try:
         yield
     except BrokenPipeError:

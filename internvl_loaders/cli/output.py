@@ -5,6 +5,7 @@ Nothing that a terminal would obey, or that turns the text around it, comes out 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,6 +15,7 @@ from typing import IO, Any, Protocol
 from internvl_llm.names import plain_json, printable
 from internvl_loaders.cli.files import Format, Names, replacing
 from internvl_loaders.document import Document, Page
+from internvl_loaders.errors import InternVLError
 from internvl_loaders.render import html, markdown, text
 from internvl_loaders.sources import Source
 
@@ -114,7 +116,8 @@ class CsvWriter:
 class Outputs:
     """The files of the document at hand; they appear when it is finished, or not at all.
 
-    A file that cannot be written costs its document, and standard output the run.
+    A file that cannot be written costs its document, and standard output the run. What is written once the
+    folder is another one than at first would be apart from the rest: it is lost.
     """
 
     def __init__(
@@ -131,6 +134,7 @@ class Outputs:
         self.headers_footers = headers_footers
         self.page_breaks = page_breaks
         self.names = None if folder is None else Names(folder, formats)
+        self.root: os.stat_result | None = None
         self.stack = ExitStack()
         self.source: Source | None = None
         self.writers: list[Writer] = []
@@ -149,7 +153,9 @@ class Outputs:
     def add(self, page: Page) -> None:
         with self._costs_its_document():
             if not self.writers and not self.lost:
+                self._check_root()
                 self.writers = list(self._open())
+                self._check_root()
             for writer in self.writers:
                 writer.add(page)
 
@@ -158,9 +164,25 @@ class Outputs:
             for writer in self.writers:
                 writer.end()
             self.stack.close()
+            if not self.lost:
+                self._check_root()
             if self.names is None:
                 sys.stdout.flush()
         self.writers = []
+
+    def _check_root(self) -> None:
+        if self.folder is None:
+            return
+        try:
+            now = os.stat(self.folder)
+        except FileNotFoundError:  # not there yet, or no more
+            now = None
+        if self.root is None:
+            self.root = now
+        elif now is None or not os.path.samestat(now, self.root):
+            raise InternVLError(
+                f"{self.folder} was moved, removed or replaced while it was written to", remedy="Run it again"
+            )
 
     @contextmanager
     def _costs_its_document(self) -> Iterator[None]:

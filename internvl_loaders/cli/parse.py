@@ -46,7 +46,7 @@ class ParseCommand:
 
     def __post_init__(self) -> None:
         if self.out is None:
-            if len(self.sources) != 1 or not is_single(self.sources[0]):
+            if len(self.sources) != 1 or not (is_single(self.sources[0]) or self._is_empty(self.sources[0])):
                 raise OptionError(
                     "several inputs do not fit on standard output", remedy="Give a folder with -o"
                 )
@@ -61,6 +61,11 @@ class ParseCommand:
                 raise OptionError(f"no folder for the report: {self.report.absolute().parent}")
             if self.report.is_dir():
                 raise OptionError(f"the report cannot be a folder: {self.report}", remedy="Name a file")
+
+    def _is_empty(self, source: str) -> bool:
+        """Whether no document of a folder or a pattern can be had, which is then what is to be said."""
+        found = resolve(source, self.options.limits, skipped=Skipped())
+        return all(one.error is not None for one in found)
 
     def run(self) -> bool:
         """Whether every page was read, and all is written. What ends the run early is raised once it is
@@ -131,7 +136,7 @@ class ParseCommand:
                 if page.number and not (page.status == "failed" and self.options.on_error == "skip"):
                     outputs.add(page)
                 if page.number == last:
-                    if absent := absent_pages(self.options.pages, page.total_pages):
+                    if page.number and (absent := absent_pages(self.options.pages, page.total_pages)):
                         report.note(lacks(page.total_pages, absent))
                     outputs.finish()
                     report.finish()

@@ -58,6 +58,7 @@ def test_reading(folder: Path) -> None:
     assert "Another" in tools.read_page(str(folder / "sub" / "b.PDF"), 1)
     with pytest.raises(PageRangeError):
         tools.read_page("a.pdf", 4)
+    assert tools.parse_document("a.pdf", "3-9").endswith("conditions\n\n[the document has 3 pages, not 4-9]")
     with pytest.raises(PageRangeError, match="count from 1"):
         tools.read_page("a.pdf", 0)
 

@@ -43,7 +43,9 @@ def test_pages_that_are_not_there(text: str | None, total: int, expected: str, l
     assert last_page(text, total) == last == max(select_pages(text, total), default=0)
 
 
-@pytest.mark.parametrize("text", ["", "-", "0", "0-3", "5-2", "a", "1;2", "1-2-3", "1,,2", "1.5", "9" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "-", "0", "0-3", "5-2", "a", "1;2", "1-2-3", "1,,2", "1 2", "1.5", "9" * 10, "9" * 5000]
+)
 def test_page_ranges_refuses(text: str) -> None:
     with pytest.raises(OptionError):
         page_ranges(text)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import glob
 import io
 import os
 import subprocess
@@ -54,6 +55,30 @@ def test_a_folder_is_searched_in_depth_and_in_order(folder: Path) -> None:
 
 def test_a_glob(folder: Path) -> None:
     assert [s.output for s in sources(f"{folder}/**/*")] == ["a.pdf", "c.PNG", "nameless"]
+
+
+def test_links_that_lead_round_in_circles(folder: Path) -> None:
+    """Two of them are 2^40 ways to one file."""
+    for name in ("one", "two"):
+        (folder / "b" / name).symlink_to(folder)
+    assert [s.name for s in sources(f"{folder}/**/*.pdf")] == [f"{folder}/a.pdf"]
+    assert [s.name for s in sources(f"{folder}/b/one/**/*.pdf")] == [f"{folder}/b/one/a.pdf"]
+    assert [s.output for s in sources(folder)] == ["a.pdf", "b/c.PNG", "b/deep/nameless"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["**", "**/*", "*/**/*", "b/**/**/*", "**/b/**", "./**/a.pdf", "**/n*", "b**/c*", "b/[d]*/**"]
+)
+def test_a_glob_finds_what_python_s_own_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "x.pdf").write_bytes(pdf("x"))
+    monkeypatch.chdir(folder)
+    for each in (pattern, f"{folder}/{pattern}"):
+        found = [s.name for s in sources(each) if s.error is None]
+        own = set(glob.glob(each, recursive=True))
+        assert found == sorted(name for name in own if os.path.isfile(name) and not name.endswith("txt"))
 
 
 def test_a_file_whose_name_looks_like_a_glob(tmp_path: Path) -> None:

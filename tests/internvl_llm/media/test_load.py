@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -192,6 +193,19 @@ def test_pages_of_documents() -> None:
     assert all(image.size[0] * image.size[1] <= 5000 for image in small.images)
     frames = encoded(gradient(), "TIFF", save_all=True, append_images=[gradient()])
     assert load(Message.user(Document(frames))).counts == (2,)
+
+
+def test_pages_that_are_not_there_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert load(Message.user(Document(pdf("a", "b"), pages="2-9,1,12-"))).counts == (2,)
+    assert caplog.messages == ["the document: has 2 pages, not 3-9,12-"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes there")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for part in (Document(tmp_path / "pipe"), Image(tmp_path / "pipe"), Video(tmp_path / "pipe")):
+        with pytest.raises((MediaError, UnsupportedDocumentError), match=r"pipe: this is (no file|a pipe)"):
+            load(Message.user(part))
 
 
 def test_documents_that_are_none(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ def test_standard_input(folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_wrong_use_is_status_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "z.pdf").write_bytes(pdf("z"))
     run = internvl("parse", *arguments, cwd=tmp_path)
     assert run.returncode == 2
     assert said in run.stderr

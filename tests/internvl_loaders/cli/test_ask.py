@@ -26,7 +26,7 @@ from internvl_loaders.cli.app import app
 from tests.internvl_loaders.cli.test_app import internvl
 from tests.kit.paths import EXAMPLE
 from tests.kit.pdfs import pdf
-from tests.kit.scripted import ScriptedEngine
+from tests.kit.scripted import ScriptedEngine, says, shown
 
 needs_engine = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("torch", "transformers", "accelerate")),
@@ -94,6 +94,16 @@ def test_several_files_and_options(ask: Ask, tmp_path: Path) -> None:
     )
     assert request.system is None
     assert (request.sampling.temperature, request.sampling.seed) == (0.7, 3)
+
+
+def test_pages_that_are_not_there_are_said(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
+    engine = ScriptedEngine(lambda request: says(f"It is {shown(request).width} pixels wide."))
+    run, _ = ask(engine, EXAMPLE, "How wide?", "--model", "8B", "--pages", "1,50,60-", "-q")
+    assert (run.exit_code, run.stdout) == (0, "It is 1654 pixels wide.\n")
+    assert caplog.messages == [f"{EXAMPLE}: has 2 pages, not 50,60-"]
+    run, _ = ask(engine, EXAMPLE, "How wide?", "--model", "8B", "--pages", "50")
+    assert (run.exit_code, run.stdout) == (1, "")
+    assert "it has 2 pages, none of them among 50" in run.stderr
 
 
 def test_a_model_cannot_steer_the_terminal(ask: Ask) -> None:
@@ -197,10 +207,11 @@ def test_a_real_model_answers_and_its_errors_are_one_line(tmp_path: Path) -> Non
 
     (tmp_path / "a.pdf").write_bytes(pdf("Invoice 7", "Total 12.50"))
     run = internvl("ask", tmp_path / "a.pdf", "Total?", "--model", built("tiny"), "--max-tokens", 8,
-                   "--max-tiles", 1, "--pages", 2)  # fmt: skip
+                   "--max-tiles", 1, "--pages", "2,50")  # fmt: skip
     assert run.returncode == 0
     assert run.stdout.strip()
     assert "256 of them of images, 8 written" in run.stderr
+    assert "a.pdf: has 2 pages, not 50\n" in run.stderr
     (tmp_path / "b.pdf").write_bytes(b"%PDF-1.7 and nothing more")
     run = internvl("ask", tmp_path / "b.pdf", "Total?", "--model", built("tiny"), "-q")
     assert (run.returncode, run.stdout) == (1, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -227,6 +228,50 @@ def test_what_is_no_document_is_said(letters: Path, tmp_path: Path) -> None:
     assert run.returncode == 1
     assert "no documents match this pattern, only 9 .docx" in run.stderr
     assert told(report)["documents"][0]["status"] == "failed"
+    run = internvl("parse", f"{letters}/*.docx")  # without -o as well
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "only 9 .docx" in run.stderr and "9 files skipped: 9 .docx" in run.stderr
+    run = internvl("parse", f"{letters}/*.pdf")
+    assert run.returncode == 2 and "Give a folder with -o" in run.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes there")
+def test_pipes_sockets_and_devices_are_not_waited_for(letters: Path, tmp_path: Path) -> None:
+    os.mkfifo(letters / "f.pdf")
+    (letters / "g.pdf").symlink_to("/dev/zero")
+    (letters / "h.pdf").symlink_to("h.pdf")
+    run = internvl("parse", letters, "-o", tmp_path / "out")
+    assert run.returncode == 1 and "5 ok" in run.stderr
+    for name in "fg":
+        assert f"{name}.pdf: this is a pipe, a socket or a device" in run.stderr
+    assert "h.pdf: the file cannot be read (Too many levels of symbolic links)" in run.stderr
+
+
+@pytest.mark.parametrize("how", ["moved", "removed", "another"])
+def test_an_output_folder_that_goes_away_meanwhile(how: str, tmp_path: Path) -> None:
+    """Results that are apart from the others, or gone with them, are not told as complete."""
+    scans, out, aside, report = (tmp_path / name for name in ("scans", "out", "aside", "report.json"))
+    scans.mkdir()
+    for number in range(12):
+        (scans / f"{number:02}.tif").write_bytes(scan(400))
+    command = [sys.executable, "-c", MAIN, "parse", scans, "-o", out, "--report", report, "--no-cache"]
+    process = subprocess.Popen([*command, "--jobs", "1"], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not out.exists() or not any(out.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    out.rename(aside)
+    if how == "another":
+        out.mkdir()
+    if how == "removed":
+        shutil.rmtree(aside)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in said) == (1, False)
+    complete = [Path(d["source"]).name for d in told(report)["documents"] if d["status"] == "ok"]
+    assert len(complete) < 12
+    assert f"{out} was moved, removed or replaced while it was written to" in said
+    if how != "removed":
+        assert {f"{name}.md" for name in complete} <= set(os.listdir(aside))
 
 
 def test_pages_that_are_not_there_are_said(letters: Path, tmp_path: Path) -> None:
@@ -240,3 +285,6 @@ def test_pages_that_are_not_there_are_said(letters: Path, tmp_path: Path) -> Non
     assert [(d["status"], d["reason"]) for d in told(report)["documents"]] == [
         ("ok", "has 2 pages, not 50-"), ("ok", "has 1 page, not 50-")
     ]  # fmt: skip
+    assert internvl("parse", EXAMPLE, "--pages", "50", "--report", report, "-q").returncode == 1
+    [document] = told(report)["documents"]
+    assert document["reason"] == "has 2 pages, none of them in 50. Give pages it has."
