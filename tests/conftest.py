@@ -38,11 +38,23 @@ def _workers() -> list[psutil.Process]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_orphans() -> Iterator[None]:
-    """After the last test no worker of this run is left."""
+    """After the last test no worker of this run is left. Idle ones stay for the next test meanwhile: each
+    costs a second to start and, where it reads images, its models another."""
     os.environ[_MARK] = uuid4().hex
-    pool.LAST_LINGER = pool.LINGER
+    pool.LINGER = pool.LAST_LINGER
     yield
-    deadline = time.monotonic() + pool.LINGER + 5
+    pool._kill_all()
+    deadline = time.monotonic() + pool.LINGER + 5  # there are pools of tests' own
     while left := _workers():
         assert time.monotonic() < deadline, f"still there: {left}"
         time.sleep(0.2)
+
+
+@pytest.fixture
+def own_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers of this test alone, which soon end when idle, and with the test."""
+    monkeypatch.setattr(pool, "_pools", {})
+    monkeypatch.setattr(pool, "LINGER", 0.3)
+    monkeypatch.setattr(pool, "LAST_LINGER", 0.3)
+    yield
+    pool._kill_all()

@@ -212,6 +212,7 @@ def test_16_bit() -> None:
         made.close()
 
 
+@pytest.mark.slow
 def test_8_bit() -> None:
     """Only the linear layers of the language model are quantised, and it still knows what it knew."""
     bitsandbytes = pytest.importorskip("bitsandbytes")

@@ -20,7 +20,7 @@ from tests.kit.checkpoints import SMOLLM2_SYSTEM, Kind, built
 from tests.kit.pictures import gradient
 
 
-@pytest.fixture(scope="module", params=["tiny", "smollm2"])
+@pytest.fixture(scope="module", params=["tiny", pytest.param("smollm2", marks=pytest.mark.slow)])
 def checkpoint(request: pytest.FixtureRequest) -> tuple[Path, Any, Any]:
     folder = built(request.param)
     model = InternVLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
@@ -89,6 +89,7 @@ def smollm2() -> tuple[Any, Any]:
     return AutoTokenizer.from_pretrained(built("smollm2")), model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", [SMOLLM2_SYSTEM, None, DEFAULT_SYSTEM])
 def test_smollm2_can_talk(smollm2: tuple[Any, Any], system: str | None) -> None:
     text, new = answer(*smollm2, "What is the capital of France?", system, 24)
@@ -98,11 +99,13 @@ def test_smollm2_can_talk(smollm2: tuple[Any, Any], system: str | None) -> None:
         assert new[-1] == smollm2[0].convert_tokens_to_ids("<|im_end|>")
 
 
+@pytest.mark.slow
 def test_the_system_message_of_smollm2_matters(smollm2: tuple[Any, Any]) -> None:
     assert answer(*smollm2, "Hi", SMOLLM2_SYSTEM, 12)[0] == "Hello! How can I assist you today?"
     assert "assist" not in answer(*smollm2, "Hi", None, 12)[0]
 
 
+@pytest.mark.slow
 def test_smollm2_remembers(smollm2: tuple[Any, Any]) -> None:
     messages = [
         Message.user("What is the capital of France?"),
@@ -112,6 +115,7 @@ def test_smollm2_remembers(smollm2: tuple[Any, Any]) -> None:
     assert "Rome" in answer(*smollm2, messages, SMOLLM2_SYSTEM, 16)[0]
 
 
+@pytest.mark.slow
 def test_the_weights_of_smollm2_are_those_of_the_file(tmp_path: Path) -> None:
     from gguf import GGUFReader, dequantize
 
@@ -129,6 +133,7 @@ def test_the_weights_of_smollm2_are_those_of_the_file(tmp_path: Path) -> None:
         assert torch.equal(weight.data, expected)
 
 
+@pytest.mark.slow
 def test_built_once_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three processes at once make one folder, which a later call only looks up."""
     code = "from tests.kit.checkpoints import built; print(built('tiny'))"

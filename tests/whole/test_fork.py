@@ -118,4 +118,4 @@ def test_whatever_lock_another_thread_holds(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_at_any_moment(tmp_path: Path) -> None:
-    assert ran(AT_ANY_MOMENT, tmp_path, 40) == "0"
+    assert ran(AT_ANY_MOMENT, tmp_path, 15) == "0"

@@ -95,7 +95,13 @@ def test_what_is_kept_is_fit_to_be_read(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in NOTEBOOKS if not shown_only(kept(path))], ids=lambda path: path.stem
+    "path",
+    [
+        # Those with a model run for half a minute each; what they show has tests of its own.
+        pytest.param(path, marks=pytest.mark.slow if "torch" in NEEDS[path.stem] else (), id=path.stem)
+        for path in NOTEBOOKS
+        if not shown_only(kept(path))
+    ],
 )
 def test_runs_and_says_what_is_kept(path: Path) -> None:
     require(path)

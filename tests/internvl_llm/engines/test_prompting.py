@@ -31,10 +31,9 @@ def prompting() -> Prompting:
 
 
 @pytest.fixture
-def requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_pools: None) -> Path:
     """What workers are asked for, a line each."""
     monkeypatch.setattr("internvl_llm.media.workers.process.BOOTSTRAP", faults.DRAWING)
-    monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
     monkeypatch.setenv(faults.READ, str(tmp_path / "requests"))
     (tmp_path / "requests").touch()
     return tmp_path / "requests"

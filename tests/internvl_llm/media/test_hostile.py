@@ -28,15 +28,9 @@ from tests.kit.paths import ROOT
 from tests.kit.pdfs import pdf
 from tests.kit.pictures import gradient, video
 
+pytestmark = pytest.mark.usefixtures("own_pools")
+
 PNG = image_bytes(gradient(), "PNG")
-
-
-@pytest.fixture(autouse=True)
-def own_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In pools of their own, which end with the test."""
-    monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
-    monkeypatch.setattr("internvl_llm.media.workers.pool.LINGER", 0.3)
-    monkeypatch.setattr("internvl_llm.media.workers.pool.LAST_LINGER", 0.3)
 
 
 @pytest.fixture
@@ -59,22 +53,32 @@ def part(kind: str, content: bytes | Path) -> Part:
 SOUND = {"image": lambda: PNG, "document": lambda: pdf("one"), "video": video}
 
 
-@pytest.mark.parametrize("kind", ["image", "document", "video"])
-@pytest.mark.parametrize("when", ["open", "draw"])
+HARM = {
+    "crash": (PageError, "SIGSEGV"),
+    "killed": (PageError, "SIGKILL"),
+    "exit": (PageError, "exit status 7"),
+    "hang": (LimitError, "max_seconds = 2"),
+    "allocate": (LimitError, "max_memory = 314,572,800"),
+    "raise": (InternVLError, "scripted"),
+}
+QUICK = {("image", "open"), ("document", "draw")}
+
+
 @pytest.mark.parametrize(
-    ("verb", "error", "says"),
+    ("kind", "when", "verb"),
     [
-        ("crash", PageError, "SIGSEGV"),
-        ("killed", PageError, "SIGKILL"),
-        ("exit", PageError, "exit status 7"),
-        ("hang", LimitError, "max_seconds = 2"),
-        ("allocate", LimitError, "max_memory = 314,572,800"),
-        ("raise", InternVLError, "scripted"),
+        pytest.param(
+            kind, when, verb, marks=() if (kind, when) in QUICK or verb == "raise" else pytest.mark.slow
+        )
+        for kind in ("image", "document", "video")
+        for when in ("open", "draw")
+        for verb in HARM
     ],
 )
 def test_what_a_file_does_to_its_process_is_an_error_that_names_it(
-    kind: str, when: str, verb: str, error: type[InternVLError], says: str, requests: Path, tmp_path: Path
+    kind: str, when: str, verb: str, requests: Path, tmp_path: Path
 ) -> None:
+    error, says = HARM[verb]
     path = tmp_path / "hostile.bin"
     path.write_bytes(ordered(SOUND[kind](), when, verb))
     with pytest.raises(error, match=says) as caught:

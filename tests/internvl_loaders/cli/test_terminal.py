@@ -61,9 +61,13 @@ def test_nobody_to_tell_is_no_reason_to_stop(tmp_path: Path, where: str) -> None
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "--version", "parse --help", "models --json", "models", "cache info"]
+    ("how", "command"),
+    [
+        pytest.param(how, command, marks=() if command in quick else pytest.mark.slow)
+        for how, quick in (("closed", {"--help", "models"}), ("full", {"--version", "cache info"}))
+        for command in ("--help", "--version", "parse --help", "models --json", "models", "cache info")
+    ],
 )
-@pytest.mark.parametrize("how", ["closed", "full"])
 def test_other_commands_where_standard_output_takes_nothing(tmp_path: Path, command: str, how: str) -> None:
     run = shell(f'XDG_CACHE_HOME="$1" internvl {command} {SPOILED[how]}; echo "=$?" >&2', tmp_path)
     assert_quiet(run.stderr)

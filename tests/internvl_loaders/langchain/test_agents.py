@@ -229,6 +229,7 @@ class ReadFirst(AgentMiddleware[Any, Any, Any]):
         return handler(request.override(tool_choice="read_page"))
 
 
+@pytest.mark.slow
 def test_smollm2_calls_what_it_must(folder: Path) -> None:
     """Little wit: its choices are narrowed to what is there. The call is its own."""
     pytest.importorskip("torch")

@@ -210,6 +210,7 @@ async def test_a_scripted_agent_is_shown_a_page(folder: Path) -> None:
     assert image.source[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 async def test_smollm2_calls_what_it_must(folder: Path) -> None:
     """Little wit: its choices are narrowed to what is there. The call is its own."""
     pytest.importorskip("torch")

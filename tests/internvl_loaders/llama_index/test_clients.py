@@ -39,7 +39,7 @@ def _seen(documents: list[Document]) -> set[tuple[str, int]]:
     return {(document.metadata["source"], document.metadata["page"]) for document in documents}
 
 
-@pytest.mark.parametrize("workers", [None, 2])
+@pytest.mark.parametrize("workers", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_directory_reader(folder: Path, workers: int | None) -> None:
     directory = SimpleDirectoryReader(
         folder, recursive=True, file_extractor={".pdf": InternVLReader()}, raise_on_error=True

@@ -26,12 +26,9 @@ from tests.kit import faults
 
 
 @pytest.fixture(autouse=True)
-def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def scripted(monkeypatch: pytest.MonkeyPatch, own_pools: None) -> Iterator[None]:
     """Scripted workers, in pools of their own."""
     monkeypatch.setattr("internvl_llm.media.workers.process.BOOTSTRAP", faults.BOOTSTRAP)
-    monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
-    monkeypatch.setattr("internvl_llm.media.workers.pool.LINGER", 0.3)
-    monkeypatch.setattr("internvl_llm.media.workers.pool.LAST_LINGER", 0.3)
     yield
     assert_no_workers(within=5)
 

@@ -25,12 +25,12 @@ process.BOOTSTRAP = {faults.SABOTAGED!r}
 from internvl_loaders.cli.app import app
 app()
 """
-PAGES = 100
+PAGES = 60
 
 
-@pytest.fixture
-def document(tmp_path: Path) -> Path:
-    path = tmp_path / "long.pdf"
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("long") / "long.pdf"
     path.write_bytes(pdf(*(f"Page {n} says that it is page {n}." for n in range(1, PAGES + 1))))
     return path
 
@@ -58,12 +58,12 @@ def results(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
-@pytest.fixture
-def undisturbed(document: Path, tmp_path: Path) -> dict[str, bytes]:
-    marks = tmp_path / "undisturbed-marks"
-    run(document, tmp_path / "undisturbed", tmp_path / "undisturbed-cache", marks)
-    assert sorted(read(marks)) == list(range(1, PAGES + 1))
-    found = results(tmp_path / "undisturbed")
+@pytest.fixture(scope="module")
+def undisturbed(document: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    root = tmp_path_factory.mktemp("undisturbed")
+    run(document, root / "out", root / "cache", root / "marks")
+    assert sorted(read(root / "marks")) == list(range(1, PAGES + 1))
+    found = results(root / "out")
     assert sorted(found) == ["long.pdf.json", "long.pdf.md"]
     assert len(json.loads(found["long.pdf.json"])["pages"]) == PAGES
     return found

@@ -13,11 +13,8 @@ from tests.kit.pdfs import pdf
 
 
 @pytest.fixture(autouse=True)
-def sabotaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def sabotaged(monkeypatch: pytest.MonkeyPatch, own_pools: None) -> Iterator[None]:
     monkeypatch.setattr("internvl_llm.media.workers.process.BOOTSTRAP", faults.SABOTAGED)
-    monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
-    monkeypatch.setattr("internvl_llm.media.workers.pool.LINGER", 0.3)
-    monkeypatch.setattr("internvl_llm.media.workers.pool.LAST_LINGER", 0.3)
     yield
     assert_no_workers(within=5)
 
@@ -32,7 +29,7 @@ def sabotaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("exit", "exit status 7"),
     ],
 )
-@pytest.mark.parametrize("run", range(4))
+@pytest.mark.parametrize("run", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
 def test_one_page_of_fifty(verb: str, reason: str, run: int) -> None:
     limits = {"max_memory": 300 * 2**20, "max_seconds": 4.0 if verb == "hang" else 60.0}
     bad = (7 + 13 * run) % 50 + 1

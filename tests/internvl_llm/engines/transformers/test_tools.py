@@ -278,6 +278,7 @@ def test_a_loop_of_calls_and_results_keeps_its_prefix() -> None:
     clean.close()
 
 
+@pytest.mark.slow
 def test_a_model_that_speaks() -> None:
     """SmolLM2, whose tags are text of several tokens: what it calls fits, be it free to call or not."""
     speaking = fresh("smollm2")

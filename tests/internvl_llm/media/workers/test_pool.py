@@ -14,6 +14,8 @@ from internvl_loaders.sources import Named
 from tests.internvl_llm.media.workers.test_frames import framed
 from tests.kit import faults
 
+pytestmark = pytest.mark.usefixtures("own_pools")
+
 
 @pytest.mark.parametrize(
     "said", [framed(b"null"), framed(b"[" * 100_000), framed(b"{"), b"\xff" * 8, b"\0" * 7]
@@ -23,7 +25,6 @@ def test_a_worker_that_talks_nonsense_costs_its_document(
 ) -> None:
     nonsense = f"import os, time; os.write(1, {said!r}); os.close(1); time.sleep(0.2)"
     monkeypatch.setattr("internvl_llm.media.workers.process.BOOTSTRAP", nonsense)
-    monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
     (page,) = parse([b"%PDF-1.4"], limits={"max_seconds": 20})
     assert (page.number, page.status) == (0, "failed")
     assert "the process reading it ended" in page.reason
@@ -57,7 +58,6 @@ def test_a_worker_that_answers_something_else_costs_its_page(
 ) -> None:
     answering = ANSWERING.replace("{opened}", repr(opened)).replace("{read}", repr(read))
     monkeypatch.setattr("internvl_llm.media.workers.process.BOOTSTRAP", answering)
-    monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
     (page,) = parse([b"%PDF-1.4"], limits={"max_seconds": 20})
     assert (page.number, page.status) == (int(opened == OPENED), "failed")
     assert "is no page" in page.reason
@@ -68,7 +68,6 @@ def test_where_no_process_can_be_started_nobody_waits(monkeypatch: pytest.Monkey
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr("internvl_llm.media.workers.process.subprocess.Popen", none)
-    monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
     pages = list(parse([b"%PDF-1.4", b"%PDF-1.4"], jobs=1))
     assert [(page.number, page.status) for page in pages] == [(0, "failed")] * 2
     assert "no process to read it in can be started" in pages[0].reason
@@ -76,7 +75,6 @@ def test_where_no_process_can_be_started_nobody_waits(monkeypatch: pytest.Monkey
 
 def pages(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     monkeypatch.setattr("internvl_llm.media.workers.process.BOOTSTRAP", bootstrap)
-    monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
     found = parse(Named(b"text a", "s"), jobs=1, limits={"max_seconds": 2}, on_error="placeholder")
     return [(page.status, page.reason) for page in found]
 

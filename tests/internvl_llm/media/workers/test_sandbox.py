@@ -138,10 +138,9 @@ def picture() -> bytes:
 
 @pytest.mark.parametrize("seconds", [3, pytest.param(65, marks=pytest.mark.slow)])
 def test_ocr_asks_for_no_socket_and_leaves_no_file(
-    seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_pools: None
 ) -> None:
     monkeypatch.setattr("internvl_llm.media.workers.process.BOOTSTRAP", escapes.WATCHED)
-    monkeypatch.setattr("internvl_llm.media.workers.pool._pools", {})
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")  # what the user says of this process is not for workers
     for name in ("TMPDIR", "HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         (tmp_path / name).mkdir()

@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 
+@pytest.mark.slow
 def test_parse_with_a_checkpoint(tmp_path: Path) -> None:
     from tests.kit.checkpoints import built
 

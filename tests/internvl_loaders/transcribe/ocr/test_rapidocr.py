@@ -91,6 +91,7 @@ def test_a_tilt_loses_no_text_at_the_border(transcriber: RapidOCRTranscriber) ->
     )
 
 
+@pytest.mark.slow
 def test_a_long_strip_keeps_every_line(transcriber: RapidOCRTranscriber) -> None:
     wanted = [f"Item {n} costs {n * 7}.50" for n in range(101, 151)]
     strip = page(wanted, size=(460, 4200), pitch=80)

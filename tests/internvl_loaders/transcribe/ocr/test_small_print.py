@@ -72,6 +72,7 @@ def test_small_print_on_a_large_sheet(transcriber: RapidOCRTranscriber) -> None:
     assert first.size == pytest.approx(12 * 72 / 600, rel=0.5)
 
 
+@pytest.mark.slow
 def test_a_headline_and_fine_print(transcriber: RapidOCRTranscriber) -> None:
     sheet = Sheet(4000, 3000).block(200, 2700, 12, 6)
     draw = PIL.ImageDraw.Draw(sheet.image)
@@ -107,6 +108,7 @@ def test_a_turned_sheet(transcriber: RapidOCRTranscriber, turn: int) -> None:
     check(reading.content, sheet.lines)
 
 
+@pytest.mark.slow
 def test_letters_of_five_pixels(transcriber: RapidOCRTranscriber) -> None:
     sheet = Sheet(2000, 1000).block(100, 100, 20, 8)
     page = PIL.Image.new("RGB", (3000, 2400), "white")
