@@ -66,6 +66,9 @@ class Engine(Protocol):
         ...
 
 
+PREFIX_BYTES = 2**30
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
     """What to run and how. `model` is a family member in any spelling, a hub id, or a local folder.
@@ -89,16 +92,36 @@ class EngineSpec:
         None
     )
     revision: Annotated[str | None, Field(description="Branch, tag or commit of a model on the hub.")] = None
+    tensor_parallel: Annotated[
+        int | None, Field(description="GPUs that each layer of a copy is split over (vllm, lmdeploy).")
+    ] = None
+    context_tokens: Annotated[
+        int | None, Field(description="Of a prompt and its answer at most; the model's own if left out.")
+    ] = None
+    memory_share: Annotated[
+        float | None,
+        Field(description="Of a GPU's memory (vllm), or of what the weights leave for tokens (lmdeploy)."),
+    ] = None
+    backend: Annotated[str, Field(description="Of lmdeploy: auto, turbomind or pytorch.")] = "auto"
+    draft_tokens: Annotated[
+        int, Field(description="Guessed at once from what the text holds already, n-grams (vllm); 0 is none.")
+    ] = 0
+    repeat_limit: Annotated[
+        int,
+        Field(description="Times an answer may repeat itself before it is ended (vllm, lmdeploy); 0 is any."),
+    ] = 0
     max_batch: int | None = None
     """Sequences at once; None is 16 on a CPU, 128 on GPUs."""
     kv_bytes: int | None = None
     """Of running sequences, a copy of the model; None is what is free on GPUs, 4 GiB on a CPU."""
-    prefix_bytes: int = 2**30
-    """Of keys and values kept for prompts that begin alike; 0 keeps none."""
+    prefix_bytes: int = PREFIX_BYTES
+    """Of keys and values kept for prompts that begin alike; 0 keeps none. vllm and lmdeploy know no other
+    number: they keep what the memory of running sequences leaves."""
     feature_bytes: int = 2**28
     """Of image features kept; 0 keeps none."""
-    prefill_chunk: int = 2048
-    """Prompt tokens computed between two steps of the running sequences."""
+    prefill_chunk: int | None = None
+    """Prompt tokens computed between two steps of the running sequences; None is 2048, or what vllm and
+    lmdeploy find best."""
     vision_chunk: int = 8
     """Tiles the vision tower sees at once."""
 
@@ -107,6 +130,8 @@ class EngineSpec:
             object.__setattr__(self, "device_map", _modules(self.device_map))
         for name, kinds in _kinds().items():
             value = getattr(self, name)
+            if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+                object.__setattr__(self, name, value := float(value))
             if isinstance(value, bool) or not isinstance(value, kinds):
                 raise OptionError(f"{name} cannot be {_brief(value)}", remedy=f"Give {_listed(kinds)}")
         if not self.model:
@@ -116,11 +141,26 @@ class EngineSpec:
                 f"unknown precision {_brief(self.precision)}",
                 remedy=f"Use one of {', '.join(get_args(Precision))}",
             )
-        least = {"max_batch": 1, "kv_bytes": 1, "replicas": 1, "prefill_chunk": 1, "vision_chunk": 1}
-        for name, low in {**least, "prefix_bytes": 0, "feature_bytes": 0}.items():
+        for name, low in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < low:
                 raise OptionError(f"{name} cannot be {value}", remedy=f"Give {low} or more")
+        if self.memory_share is not None and not 0 < self.memory_share < 1:
+            raise OptionError(
+                f"memory_share cannot be {self.memory_share}", remedy="Give more than 0, below 1"
+            )
+        if self.backend not in _BACKENDS:
+            raise OptionError(
+                f"unknown backend {_brief(self.backend)}", remedy=f"Use one of {', '.join(_BACKENDS)}"
+            )
+
+
+_LEAST = {
+    **dict.fromkeys(("max_batch", "kv_bytes", "replicas", "prefill_chunk", "vision_chunk"), 1),
+    **dict.fromkeys(("tensor_parallel", "context_tokens"), 1),
+    **dict.fromkeys(("prefix_bytes", "feature_bytes", "draft_tokens", "repeat_limit"), 0),
+}
+_BACKENDS = ("auto", "turbomind", "pytorch")
 
 
 @cache
@@ -155,7 +195,7 @@ def _is_placed(pair: object) -> bool:
 
 
 def _listed(kinds: tuple[type, ...]) -> str:
-    words = {int: "a whole number", str: "a text", type(None): "None"}
+    words = {int: "a whole number", float: "a number", str: "a text", type(None): "None"}
     return " or ".join(words[kind] for kind in kinds)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from internvl_llm.checkpoints.files import (
     NATIVE,
+    Format,
     architecture,
     as_object,
     broken,
@@ -26,7 +27,7 @@ from internvl_llm.errors import CheckpointError
 _IMAGE_TOKEN, _END_TOKEN = "<IMG_CONTEXT>", "<|im_end|>"
 
 # Original class of the language model -> native model type.
-_TEXT_TYPES = {
+TEXT_TYPES = {
     "Qwen2ForCausalLM": "qwen2",
     "Qwen3ForCausalLM": "qwen3",
     "Qwen3MoeForCausalLM": "qwen3_moe",
@@ -104,6 +105,14 @@ _RULES = [
 _COMPUTED = re.compile(r"\.rotary_emb\.inv_freq$")
 
 
+def native_settings(folder: Path, found: Format) -> dict[str, Any]:
+    """The config of a local checkpoint of either format, as a native one."""
+    config = read_json(folder, "config.json") or {}
+    if found == "native":
+        return config
+    return native_config(config, special_tokens(folder), tensor_files(folder), folder)
+
+
 def native_config(
     config: Mapping[str, Any], tokens: Mapping[str, int], names: Container[str], folder: Path
 ) -> dict[str, Any]:
@@ -111,8 +120,8 @@ def native_config(
     text = as_object(folder, config.get("llm_config"), "llm_config of config.json")
     vision = as_object(folder, config.get("vision_config"), "vision_config of config.json")
     kind = architecture(text)[0]
-    if kind not in _TEXT_TYPES:
-        raise broken(folder, f"its language model {kind!r} is unknown", f"Known are {', '.join(_TEXT_TYPES)}")
+    if kind not in TEXT_TYPES:
+        raise broken(folder, f"its language model {kind!r} is unknown", f"Known are {', '.join(TEXT_TYPES)}")
     if config.get("ps_version", "v1") != "v2":
         raise broken(folder, "it shuffles pixels as the first InternVL did", "Use an InternVL3 checkpoint")
     dtype = config.get("torch_dtype") or config.get("dtype") or "bfloat16"
@@ -141,7 +150,7 @@ def native_config(
             **{new: vision[old] for old, new in _VISION_KEYS.items() if vision.get(old) is not None},
         },
         "text_config": {
-            "model_type": _TEXT_TYPES[kind],
+            "model_type": TEXT_TYPES[kind],
             **{key: text[key] for key in _TEXT_KEYS if text.get(key) is not None},
             **biases,
             "tie_word_embeddings": tied,

@@ -4,9 +4,11 @@ of that here, once."""
 from __future__ import annotations
 
 import asyncio
+import atexit
 import hashlib
 import queue
 import uuid
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import suppress
@@ -136,6 +138,19 @@ class BaseEngine(ABC):
         # Who names a tool wants its call, whatever the conversation holds.
         quoted = Quoted(request.messages) if request.tool_choice in ("auto", "any") else None
         return CallParser(form, salt, anywhere=request.grammar is None, quoted=quoted)
+
+
+def close_at_exit(engine: BaseEngine) -> Callable[[], None]:
+    """Ends an engine's threads and processes before the interpreter goes; does not keep the engine alive.
+    The function is registered with atexit."""
+    known = weakref.ref(engine)
+
+    def close() -> None:
+        if (alive := known()) is not None and not alive.closed:  # as one is that a forked child inherits
+            alive.close()
+
+    atexit.register(close)
+    return close
 
 
 def engine_closed() -> EngineError:

@@ -39,20 +39,53 @@ class Kind:
     """Distributions without which it cannot run, and whose versions may change what it answers."""
     in_process: bool = True
     """Whether it loads a checkpoint on this machine."""
+    hardware: str = ""
+    """Without which it does not run."""
+    options: frozenset[str] | None = None
+    """Fields of a spec that it heeds, of those that not every engine does; None is all."""
 
+
+_CUDA = "an NVIDIA GPU with CUDA"
+_SHARED = (
+    *("dtype", "tensor_parallel", "context_tokens", "memory_share", "repeat_limit"),
+    *("max_batch", "prefix_bytes", "prefill_chunk"),
+)
 
 ENGINES: Mapping[str, Kind] = {
     "transformers": Kind(
         "internvl_llm.engines.transformers.engine:TransformersEngine",
         "transformers",
         ("torch", "transformers", "accelerate"),
+        options=frozenset(
+            (
+                *("device", "dtype", "attention", "precision", "device_map", "replicas", "context_tokens"),
+                *("max_batch", "kv_bytes", "prefix_bytes", "feature_bytes", "prefill_chunk", "vision_chunk"),
+            )
+        ),
+    ),
+    "vllm": Kind(
+        "internvl_llm.engines.vllm.engine:VLLMEngine",
+        "vllm",
+        ("vllm",),
+        hardware=_CUDA,
+        options=frozenset((*_SHARED, "device", "replicas", "kv_bytes", "draft_tokens")),
+    ),
+    "lmdeploy": Kind(
+        "internvl_llm.engines.lmdeploy.engine:LMDeployEngine",
+        "lmdeploy",
+        ("lmdeploy",),
+        hardware=_CUDA,
+        options=frozenset((*_SHARED, "backend")),
     ),
 }
 """An engine is a module and a line here."""
 
+_EVERY = ("model", "engine", "base_url", "revision")
+"""Fields that are no engine's own."""
+
 SPEED = (
     *("model", "replicas", "device_map", "max_batch", "kv_bytes", "prefix_bytes", "feature_bytes"),
-    *("prefill_chunk", "vision_chunk"),
+    *("prefill_chunk", "vision_chunk", "tensor_parallel", "memory_share", "draft_tokens"),
 )
 """Fields of a spec that change how fast an answer comes, or, as the model, are told by its files."""
 
@@ -89,7 +122,22 @@ def to_spec(
         raise OptionError(
             f"this version has no engine {spec.engine!r}", remedy=f"Use one of {', '.join(ENGINES)}"
         )
+    _check_options(spec)
     return spec
+
+
+def _check_options(spec: EngineSpec) -> None:
+    """What an engine does not heed is refused rather than passed over."""
+    heeded = ENGINES[spec.engine].options
+    for one in dataclasses.fields(spec):
+        if heeded is None or one.name in heeded or one.name in _EVERY:
+            continue
+        if getattr(spec, one.name) != one.default:
+            others = [name for name, kind in ENGINES.items() if one.name in (kind.options or ())]
+            raise OptionError(
+                f"the {spec.engine} engine has no option {one.name}",
+                remedy=f"Leave it out, or use the {' or '.join(others)} engine",
+            )
 
 
 def resolve(
@@ -203,9 +251,11 @@ def _made(spec: EngineSpec) -> BaseEngine:
     try:
         factory = getattr(importlib.import_module(module), name)
     except ImportError as error:
+        needs = (*kind.needs, kind.hardware) if kind.hardware else kind.needs
+        elsewhere = ", or use the transformers engine" if kind.hardware else ""
         raise MissingDependencyError(
-            f"the {spec.engine} engine needs {_listed(kind.needs)} ({error})",
-            remedy=f"pip install 'internvl-documents[{kind.extra}]'",
+            f"the {spec.engine} engine needs {_listed(needs)} ({error})",
+            remedy=f"pip install 'internvl-documents[{kind.extra}]'{elsewhere}",
         ) from error
     engine: BaseEngine = factory(spec)
     return engine

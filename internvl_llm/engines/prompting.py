@@ -11,16 +11,21 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from internvl_llm.errors import ContextError
+from internvl_llm.errors import ContextError, OptionError
 from internvl_llm.media.load import load
 from internvl_llm.prompt.chatml import render
 from internvl_llm.prompt.dialects import describe
 from internvl_llm.prompt.encoder import Encoder
+from internvl_llm.prompt.segments import IMAGE_CONTEXT, IMAGE_END, IMAGE_START
 from internvl_llm.prompt.tiling import tile, tile_count
 
 if TYPE_CHECKING:
+    from internvl_llm.engine import EngineSpec
     from internvl_llm.media.load import Loaded
     from internvl_llm.request import Request
+
+UNSAID = (IMAGE_START, IMAGE_END, IMAGE_CONTEXT, "<video>", "<|im_start|>", "<|endoftext|>")
+"""Special tokens that are no part of any answer."""
 
 Keys = NDArray[np.int64]
 """What each position of a prompt is: a token id, or below zero a patch of an image."""
@@ -112,3 +117,12 @@ class Prompting:
                 remedy="Show fewer pages or tiles (max_tiles), or drop earlier turns",
             )
         return min(left, max_tokens)
+
+
+def allowed_context(spec: EngineSpec, model: str, context: int) -> int:
+    """Tokens of a prompt and its answer, of the `context` that the model has. Raises OptionError."""
+    if spec.context_tokens is not None and spec.context_tokens > context:
+        raise OptionError(
+            f"{model} takes {context:,} tokens, not {spec.context_tokens:,}", remedy="Lower context_tokens"
+        )
+    return spec.context_tokens or context

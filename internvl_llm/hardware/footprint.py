@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,16 @@ def footprint(member: Member, precision: Precision = "bf16") -> Footprint:
         tile_work=vision.positions * _work(vision.hidden, vision.intermediate),
         token_work=_work(text.hidden, text.intermediate * max(1, text.experts_per_token)),
     )
+
+
+def of_settings(settings: Mapping[str, Any], name: str, precision: Precision = "bf16") -> Footprint:
+    """Of the model that a native config describes."""
+    import torch
+    from transformers import InternVLConfig, InternVLForConditionalGeneration
+
+    with torch.device("meta"):
+        model = InternVLForConditionalGeneration(InternVLConfig.from_dict(dict(settings)))
+    return measure(model, name, precision)
 
 
 def measure(model: Any, name: str, precision: Precision = "bf16") -> Footprint:

@@ -48,9 +48,14 @@ HOUSE = {
 ONLY = {
     ("torch", "transformers", "accelerate", "bitsandbytes"): (
         "internvl_llm.engines.transformers",
+        "internvl_llm.engines.vllm",
+        "internvl_llm.engines.lmdeploy",
         "internvl_llm.checkpoints.convert",
+        "internvl_llm.checkpoints.tokenizer",
         "internvl_llm.hardware",
     ),
+    ("vllm",): ("internvl_llm.engines.vllm",),
+    ("lmdeploy",): ("internvl_llm.engines.lmdeploy",),
     ("langchain", "langchain_core", "langchain_community", "langchain_text_splitters", "langgraph"): (
         "internvl_llm.langchain",
         "internvl_loaders.langchain",

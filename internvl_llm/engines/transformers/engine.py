@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import atexit
 import threading
-import weakref
-from collections.abc import Callable
 from collections.abc import Sequence as Sequences
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +16,9 @@ from typing import Any
 from internvl_llm.engine import Capabilities, EngineSpec
 from internvl_llm.engines import lark
 from internvl_llm.engines.answers import Listener
-from internvl_llm.engines.base import BaseEngine, engine_closed
+from internvl_llm.engines.base import BaseEngine, close_at_exit, engine_closed
 from internvl_llm.engines.open import fingerprint
-from internvl_llm.engines.prompting import Prompting
+from internvl_llm.engines.prompting import UNSAID, Prompting, allowed_context
 from internvl_llm.engines.transformers.core import EngineCore
 from internvl_llm.engines.transformers.guidance import Constraint, Guidance
 from internvl_llm.engines.transformers.loading import load
@@ -33,7 +31,6 @@ from internvl_llm.events import Usage
 from internvl_llm.grammar import Exactly
 from internvl_llm.prompt.dialects import FORMATS
 from internvl_llm.prompt.encoder import Encoder
-from internvl_llm.prompt.segments import IMAGE_CONTEXT, IMAGE_END, IMAGE_START
 from internvl_llm.request import Request
 
 _RESERVED = 2 * 10**9
@@ -63,7 +60,10 @@ class TransformersEngine(BaseEngine):
         self._encoder = Encoder(loaded.tokenizer, config.image_seq_length)
         dialect: Any = loaded.member.dialect if loaded.member else "hermes"
         self.prompting = Prompting(
-            loaded.name, self._encoder, dialect, int(config.text_config.max_position_embeddings)
+            loaded.name,
+            self._encoder,
+            dialect,
+            allowed_context(spec, loaded.name, int(config.text_config.max_position_embeddings)),
         )
         self._capabilities = Capabilities(
             model=loaded.name,
@@ -81,7 +81,7 @@ class TransformersEngine(BaseEngine):
         except BaseException:
             self._waiting.close()  # which ends the threads there are, and with them their models
             raise
-        self._close_at_exit = _closer(self)
+        self._close_at_exit = close_at_exit(self)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -157,8 +157,8 @@ class TransformersEngine(BaseEngine):
         for source in (model.generation_config, model.config.text_config):
             named = getattr(source, "eos_token_id", None)
             end_tokens |= set(named if isinstance(named, list) else [named] if named is not None else [])
-        names = (IMAGE_START, IMAGE_END, IMAGE_CONTEXT, "<video>", "<|im_start|>", "<|endoftext|>")
-        suppressed = {special[name] for name in names if name in special} | {int(model.config.image_token_id)}
+        suppressed = {special[name] for name in UNSAID if name in special}
+        suppressed.add(int(model.config.image_token_id))
         suppressed |= set(
             range(len(self._tokenizer), model.lm_head.weight.shape[0])
         )  # rows that are no tokens
@@ -187,20 +187,8 @@ class TransformersEngine(BaseEngine):
             max_batch=self.spec.max_batch or (128 if cuda else 16),
             kv_tokens=(budget or 4 * 2**30) // token_bytes,
             token_bytes=token_bytes,
-            prefill_chunk=self.spec.prefill_chunk,
+            prefill_chunk=self.spec.prefill_chunk or 2048,
             vision_chunk=self.spec.vision_chunk,
             prefix_bytes=self.spec.prefix_bytes,
             feature_bytes=self.spec.feature_bytes,
         )
-
-
-def _closer(engine: TransformersEngine) -> Callable[[], None]:
-    """Ends an engine's threads before the interpreter goes; does not keep the engine alive."""
-    known = weakref.ref(engine)
-
-    def close() -> None:
-        if (alive := known()) is not None and not alive.closed:  # as one is that a forked child inherits
-            alive.close()
-
-    atexit.register(close)
-    return close

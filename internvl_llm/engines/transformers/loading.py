@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvl_llm.checkpoints import convert, family, files, hub
+from internvl_llm.checkpoints.tokenizer import load_tokenizer
 from internvl_llm.errors import CheckpointError, EngineError, OptionError
 from internvl_llm.hardware import devices, placement
-from internvl_llm.hardware.footprint import Footprint, measure
+from internvl_llm.hardware.footprint import Footprint, of_settings
 
 if TYPE_CHECKING:
     from internvl_llm.engine import EngineSpec
@@ -54,7 +55,7 @@ def load(spec: EngineSpec) -> Checkpoint:
     return Checkpoint(
         member.name if member else folder.name,
         models,
-        _tokenizer(folder),
+        load_tokenizer(folder),
         member,
         (
             ("device", f"{where}: {device.reason}"),
@@ -84,19 +85,8 @@ def _footprint(
     spec: EngineSpec, folder: Path, found: files.Format, member: family.Member | None
 ) -> Footprint:
     """Of the model as its config describes it."""
-    import torch
-    from transformers import InternVLConfig, InternVLForConditionalGeneration
-
-    if found == "native":
-        config = InternVLConfig.from_pretrained(folder)
-    else:
-        tensors = files.tensor_files(folder)
-        original = files.read_json(folder, "config.json") or {}
-        settings = convert.native_config(original, files.special_tokens(folder), tensors, folder)
-        config = InternVLConfig.from_dict(settings)
-    with torch.device("meta"):
-        model = InternVLForConditionalGeneration(config)
-    return measure(model, member.name if member else folder.name, spec.precision)
+    settings = convert.native_settings(folder, found)
+    return of_settings(settings, member.name if member else folder.name, spec.precision)
 
 
 def _model(
@@ -134,16 +124,3 @@ def _model(
             remedy="Get the files of the checkpoint again",
         ) from error
     return model.eval()
-
-
-def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # its files are read by several libraries
-        raise CheckpointError(
-            f"the tokenizer cannot be loaded ({str(error).splitlines()[0][:200]})",
-            source=str(folder),
-            remedy="Use the folder of the -hf checkpoint, which has a tokenizer.json",
-        ) from error

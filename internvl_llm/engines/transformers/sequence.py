@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from internvl_llm.engines.detokenize import Decode, Detokenizer
 from internvl_llm.engines.prompting import Keys, TokenizedPrompt
-from internvl_llm.engines.transformers.detokenize import Decode, Detokenizer
 from internvl_llm.events import Event, Finish, FinishReason, TextDelta, TokenLogprob, Usage
 
 if TYPE_CHECKING:

@@ -31,6 +31,7 @@ from internvl_loaders.records.options import LoaderOptions
 
 ENGINE = {"engine", "model", "base_url"}
 SPEC = {"device", "dtype", "attention", "precision", "replicas", "revision"}
+SPEC |= {"tensor_parallel", "context_tokens", "memory_share", "backend", "draft_tokens", "repeat_limit"}
 
 
 def options(command: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from internvl_llm.engines.transformers.detokenize import Detokenizer
+from internvl_llm.engines.detokenize import Detokenizer
 
 
 def decode(tokens: Sequence[int]) -> str:
