@@ -202,7 +202,7 @@ def test_without_torch_the_extra_is_named() -> None:
 
 
 @needs_engine
-def test_a_real_model_answers_and_its_errors_are_one_line(tmp_path: Path) -> None:
+def test_a_real_model_answers(tmp_path: Path) -> None:
     from tests.kit.checkpoints import built
 
     (tmp_path / "a.pdf").write_bytes(pdf("Invoice 7", "Total 12.50"))
@@ -212,6 +212,13 @@ def test_a_real_model_answers_and_its_errors_are_one_line(tmp_path: Path) -> Non
     assert run.stdout.strip()
     assert "256 of them of images, 8 written" in run.stderr
     assert "a.pdf: has 2 pages, not 50\n" in run.stderr
+
+
+@needs_engine
+@pytest.mark.slow
+def test_errors_beside_a_real_model_are_one_line(tmp_path: Path) -> None:
+    from tests.kit.checkpoints import built
+
     (tmp_path / "b.pdf").write_bytes(b"%PDF-1.7 and nothing more")
     run = internvl("ask", tmp_path / "b.pdf", "Total?", "--model", built("tiny"), "-q")
     assert (run.returncode, run.stdout) == (1, "")
@@ -220,6 +227,7 @@ def test_a_real_model_answers_and_its_errors_are_one_line(tmp_path: Path) -> Non
 
 
 @needs_engine
+@pytest.mark.slow
 def test_ctrl_c_ends_an_answer(tmp_path: Path) -> None:
     from tests.kit.checkpoints import built
 

@@ -8,9 +8,11 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from internvl_llm.checkpoints.family import FAMILY, member
 from internvl_loaders.cli import models
+from internvl_loaders.cli.app import app
 from tests.internvl_loaders.cli.test_app import internvl
 
 GIB = 2**30
@@ -43,25 +45,24 @@ def test_models_as_json_and_as_a_table() -> None:
     assert eight["precisions"]["bf16"]["weight_bytes"] == member("8B").weight_bytes()
     assert eight["precisions"]["bf16"]["fits"] == bool(eight["precisions"]["bf16"]["where"])
     assert told["machine"]["memory_free_bytes"] > 0
-    run = internvl("models")
-    assert run.returncode == 0
+    run = CliRunner().invoke(app, ["models"], env={"COLUMNS": "200"})
+    assert run.exit_code == 0
     lines = {line.split()[0]: line for line in run.stdout.splitlines() if line.startswith("InternVL")}
     assert "15.9 GB" in lines["InternVL3-8B"]
     assert "Found: " in run.stdout
 
 
 def test_without_torch_models_and_check_say_so() -> None:
-    """And are there at once."""
+    """And do not wait for it to be imported."""
     code = """
-import importlib.util, sys, time
+import importlib.util, sys
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == "torch" else find(name, *rest)
 from internvl_loaders.cli.app import app
-started = time.perf_counter()
 try:
     app()
 finally:
-    print(time.perf_counter() - started, "torch" in sys.modules, file=sys.stderr)
+    print("torch" in sys.modules, file=sys.stderr)
 """
     for command, said in (
         ("models", "torch is not installed"),
@@ -71,8 +72,7 @@ finally:
                              env=os.environ | {"COLUMNS": "200"})  # fmt: skip
         assert run.returncode == 0
         assert said in run.stdout
-        seconds, torch = run.stderr.split()
-        assert (float(seconds) < 2, torch) == (True, "False")
+        assert run.stderr == "False\n"
 
 
 def test_gpus_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
