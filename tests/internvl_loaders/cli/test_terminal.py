@@ -64,7 +64,7 @@ def test_nobody_to_tell_is_no_reason_to_stop(tmp_path: Path, where: str) -> None
     ("how", "command"),
     [
         pytest.param(how, command, marks=() if command in quick else pytest.mark.slow)
-        for how, quick in (("closed", {"--help", "models"}), ("full", {"--version", "cache info"}))
+        for how, quick in (("closed", {"--help"}), ("full", {"--version", "cache info"}))
         for command in ("--help", "--version", "parse --help", "models --json", "models", "cache info")
     ],
 )
@@ -75,6 +75,7 @@ def test_other_commands_where_standard_output_takes_nothing(tmp_path: Path, comm
     assert len(run.stderr.splitlines()) == 2 and "standard output: " in run.stderr
 
 
+@pytest.mark.slow
 def test_check_and_evaluate_where_standard_output_takes_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(pdf("x"))
     (tmp_path / "a.txt").write_text("x")

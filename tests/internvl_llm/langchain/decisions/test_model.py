@@ -153,6 +153,7 @@ def test_probabilities_are_those_of_the_models_own_forward_pass(
 
 
 @decides
+@pytest.mark.slow
 def test_a_little_model_knows_a_little() -> None:
     """SmolLM2's wits are few: it tells better from worse, not good from bad."""
     engine = open_engine(built("smollm2"), dtype="float32")
