@@ -9,10 +9,10 @@ from dataclasses import replace
 from types import GenericAlias, NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, Field, create_model
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, create_model
 from pydantic.fields import FieldInfo
 
-from internvl_llm.engine import Engine, EngineSpec
+from internvl_llm.engine import ApiKey, Engine, EngineSpec
 from internvl_llm.engines.open import model_name, opened, resolve
 from internvl_llm.errors import OptionError
 from internvl_llm.grammar import JsonSchema
@@ -35,7 +35,9 @@ def _options(values: type) -> dict[str, Any]:
 _SAMPLING, _REQUEST = _options(Sampling), _options(Request)
 OPTIONS: Mapping[str, Any] = {**_SAMPLING, **_REQUEST}
 """Of a chat model and of its calls, with their types."""
-PROMPT_OPTIONS = tuple(name for name in _REQUEST if name not in ("n", "critic", "parallel_tool_calls"))
+PROMPT_OPTIONS = tuple(
+    name for name in _REQUEST if name not in ("n", "critic", "parallel_tool_calls", "timeout")
+)
 """Those that change what the model is shown."""
 _NULLABLE = frozenset(name for name, hint in OPTIONS.items() if NoneType in get_args(hint.__origin__))
 _CALL_NAMES = sorted((*OPTIONS, "tools", "tool_choice", "response_format", "grammar"))
@@ -91,20 +93,30 @@ class EngineFields(BaseModel):
         repr=False,
         description="The name of an engine, an EngineSpec or fields of one, or an engine that is open.",
     )
-    base_url: str | None = Field(default=None, description="Of a server engine.")
+    base_url: str | None = Field(
+        default=None, description="Of a server, such as http://localhost:8000/v1; several by commas."
+    )
+    api_key: ApiKey | None = Field(
+        default=None, exclude=True, repr=False, description="Of a server; else INTERNVL_API_KEY."
+    )
+    max_retries: int | None = Field(default=None, description="Of a request to a server that fails.")
 
     def __init__(self, **fields: Any) -> None:
         infos = type(self).model_fields
         names = {name for field, info in infos.items() for name in (field, info.alias) if name}
         _check_names(fields, names, "no such option", "Options of the engine go into engine={...}")
         fields = {name: value for name, value in fields.items() if name not in OPTIONS} | _settings(fields)
+        fields = {name: _sealed(value) for name, value in fields.items()}
+        if fields.get("api_key"):
+            fields["api_key"] = _sealed({"api_key": fields["api_key"]})["api_key"]
         choice = self._choose(fields)
         super().__init__(**{**fields, "model": str(fields.get("model") or model_name(choice))})
         to_request("-", self, {})
 
     @classmethod
     def _choose(cls, fields: Mapping[str, Any]) -> Engine | EngineSpec:
-        return resolve(fields.get("engine"), fields.get("model"), fields.get("base_url"))
+        more = {name: fields.get(name) for name in ("api_key", "max_retries")}
+        return resolve(fields.get("engine"), fields.get("model"), fields.get("base_url"), **more)
 
     def _choice(self, model: str | None = None) -> Engine | EngineSpec:
         """Without loading weights; `model` goes before the model's own."""
@@ -121,6 +133,14 @@ class ChatFields(fields_model(OPTIONS), EngineFields):  # type: ignore[misc]
         default=[],
         description="Folders below which blocks of messages may name files; one or several. None by default.",
     )
+
+
+def _sealed(value: Any) -> Any:
+    """Fields of an engine with the key in it such that nothing shows or keeps it."""
+    key = value.get("api_key") if isinstance(value, Mapping) else None
+    if isinstance(key, SecretStr):
+        return {**value, "api_key": ApiKey(key.get_secret_value())}
+    return {**value, "api_key": ApiKey(key)} if isinstance(key, str) else value
 
 
 def media_options(model: BaseModel, call: Mapping[str, Any]) -> MediaOptions:

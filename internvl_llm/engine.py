@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Protocol, get_args, get_type_hints, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_type_hints, runtime_checkable
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from internvl_llm.checkpoints.family import Precision
 from internvl_llm.errors import OptionError
@@ -24,6 +24,8 @@ class Capabilities:
     images: bool = True
     video: bool = True
     logprobs: bool = True
+    repetition_penalty: bool = True
+    """Whether one can be asked for."""
     dialect: str = "none"
     """Of tool calls."""
     details: tuple[tuple[str, str], ...] = ()
@@ -69,17 +71,36 @@ class Engine(Protocol):
 PREFIX_BYTES = 2**30
 
 
+class ApiKey(SecretStr):
+    """Of a server. Shown nowhere, and pickled empty: who reads a pickle has the key from INTERNVL_API_KEY."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ("",)
+
+    def __copy__(self) -> ApiKey:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> ApiKey:
+        return self
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """What to run and how. `model` is a family member in any spelling, a hub id, or a local folder.
+    """What to run and how. `model` is a family member in any spelling, a hub id, or a local folder; of a
+    server it may be left out, where that serves one.
 
     Raises OptionError for values that no engine knows.
     """
 
-    model: str
-    engine: str = "transformers"
-    """A name in `internvl_llm.engines.open.ENGINES`."""
-    base_url: Annotated[str | None, Field(description="Of a server engine.")] = None
+    model: str = ""
+    engine: str = ""
+    """A name in `internvl_llm.engines.open.ENGINES`; `server` where there is a `base_url`, else
+    `transformers`."""
+    base_url: Annotated[
+        str | None, Field(description="Of a server, such as http://localhost:8000/v1; several by commas.")
+    ] = None
+    api_key: ApiKey | None = field(default=None, repr=False)
+    """Of a server; without one that of the environment, INTERNVL_API_KEY."""
     device: Annotated[str, Field(description="auto, cuda, mps or cpu.")] = "auto"
     dtype: Annotated[str, Field(description="auto, bfloat16, float16 or float32.")] = "auto"
     attention: Annotated[str, Field(description="auto, flash_attention_2, sdpa or eager.")] = "auto"
@@ -124,17 +145,40 @@ class EngineSpec:
     lmdeploy find best."""
     vision_chunk: int = 8
     """Tiles the vision tower sees at once."""
+    native_tools: Annotated[
+        bool,
+        Field(description="Leave tools to the server's template and parser; else they stand in the prompt."),
+    ] = False
+    concurrency: Annotated[
+        int, Field(description="Requests to servers at once, of all callers in this process.")
+    ] = 64
+    max_retries: Annotated[
+        int, Field(description="Of a request that a server refuses for now, or whose connection is lost.")
+    ] = 5
+    connect_timeout: Annotated[float, Field(description="Seconds until a server is connected.")] = 10.0
+    first_token_timeout: Annotated[
+        float, Field(description="Seconds until a server begins its answer; it may be busy.")
+    ] = 600.0
+    token_timeout: Annotated[float, Field(description="Seconds between two tokens of a server.")] = 120.0
 
     def __post_init__(self) -> None:
         if self.device_map is not None:
             object.__setattr__(self, "device_map", _modules(self.device_map))
+        if isinstance(self.api_key, SecretStr):
+            object.__setattr__(self, "api_key", ApiKey(self.api_key.get_secret_value()))
+        elif isinstance(self.api_key, str):
+            object.__setattr__(self, "api_key", ApiKey(self.api_key))
+        elif self.api_key is not None:
+            raise OptionError(f"api_key cannot be a {type(self.api_key).__name__}", remedy="Give a text")
         for name, kinds in _kinds().items():
             value = getattr(self, name)
             if float in kinds and isinstance(value, int) and not isinstance(value, bool):
                 object.__setattr__(self, name, value := float(value))
-            if isinstance(value, bool) or not isinstance(value, kinds):
+            if isinstance(value, bool) != (bool in kinds) or not isinstance(value, kinds):
                 raise OptionError(f"{name} cannot be {_brief(value)}", remedy=f"Give {_listed(kinds)}")
-        if not self.model:
+        if not self.engine:
+            object.__setattr__(self, "engine", "server" if self.base_url else "transformers")
+        if not self.model and not self.base_url:
             raise OptionError("no model is named", remedy="Give its name or folder")
         if self.precision not in get_args(Precision):
             raise OptionError(
@@ -153,26 +197,43 @@ class EngineSpec:
             raise OptionError(
                 f"unknown backend {_brief(self.backend)}", remedy=f"Use one of {', '.join(_BACKENDS)}"
             )
+        for name in ("connect_timeout", "first_token_timeout", "token_timeout"):
+            if not 0 < getattr(self, name) <= _LONGEST:
+                raise OptionError(
+                    f"{name} cannot be {getattr(self, name)}", remedy=f"Give seconds, {_LONGEST:,} at most"
+                )
+
+    def plain(self) -> dict[str, Any]:
+        """The fields that are not their defaults, as JSON has them; without the key."""
+        usual = {"engine": "server" if self.base_url else "transformers", "api_key": self.api_key}
+        changed = {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if getattr(self, one.name) != usual.get(one.name, one.default)
+        }
+        return changed | ({"device_map": dict(self.device_map)} if self.device_map else {})
 
 
 _LEAST = {
     **dict.fromkeys(("max_batch", "kv_bytes", "replicas", "prefill_chunk", "vision_chunk"), 1),
-    **dict.fromkeys(("tensor_parallel", "context_tokens"), 1),
-    **dict.fromkeys(("prefix_bytes", "feature_bytes", "draft_tokens", "repeat_limit"), 0),
+    **dict.fromkeys(("tensor_parallel", "context_tokens", "concurrency"), 1),
+    **dict.fromkeys(("prefix_bytes", "feature_bytes", "draft_tokens", "repeat_limit", "max_retries"), 0),
 }
 _BACKENDS = ("auto", "turbomind", "pytorch")
+_LONGEST = 10**7
+"""Seconds."""
 
 
 @cache
 def _kinds() -> dict[str, tuple[type, ...]]:
     """What the values of each field are, but of those that are looked at one by one."""
     hints = get_type_hints(EngineSpec)
-    return {
-        field.name: get_args(hint) or (hint,)
-        for field in fields(EngineSpec)
-        if field.name not in ("precision", "device_map")
-        for hint in [hints[field.name]]
+    kinds = {
+        one.name: get_args(hints[one.name]) or (hints[one.name],)
+        for one in fields(EngineSpec)
+        if one.name not in ("precision", "device_map", "api_key")
     }
+    return {name: (int, float) if several == (float,) else several for name, several in kinds.items()}
 
 
 def _modules(device_map: object) -> tuple[tuple[str, int | str], ...]:
@@ -195,8 +256,8 @@ def _is_placed(pair: object) -> bool:
 
 
 def _listed(kinds: tuple[type, ...]) -> str:
-    words = {int: "a whole number", float: "a number", str: "a text", type(None): "None"}
-    return " or ".join(words[kind] for kind in kinds)
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
+    return " or ".join(words.get(kind, "None") for kind in kinds)
 
 
 def _brief(value: object) -> str:

@@ -87,6 +87,18 @@ class ContextError(EngineError, ValueError):
     """More tokens than the model takes; the message says how many and what the limit is."""
 
 
+class ServerError(EngineError):
+    """A server could not be reached, refused, or answered what it should not; `source` is its address."""
+
+
+class AnswerLostError(ServerError):
+    """The connection was lost in the middle of an answer of which a part was told already."""
+
+
+class AnswerTimeoutError(EngineError, TimeoutError):
+    """An answer was not complete within the seconds it was given."""
+
+
 class SourceError(InternVLError):
     """A document could not be opened; base of the kinds below."""
 

@@ -148,11 +148,16 @@ class Request:
     media: Annotated[
         MediaOptions, Field(description="Limits, hosts, dpi and frames of what messages show.")
     ] = DEFAULT_MEDIA
+    timeout: Annotated[
+        float | None, Field(description="Seconds until the answer must be complete; None waits for it.")
+    ] = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", check_tools(self.tools, self.tool_choice))
         if not is_integer(self.n, 1, 64):
             raise OptionError(f"n cannot be {brief(self.n)}", remedy="Ask for 1 to 64 answers")
+        if self.timeout is not None and not (is_number(self.timeout) and 0 < self.timeout <= 1e7):
+            raise OptionError(f"timeout cannot be {brief(self.timeout)}", remedy="Give seconds, or None")
         if self.critic is not None and self.n == 1:
             raise OptionError("a critic has nothing to choose from", remedy="Ask for several answers (n)")
         bounds = (self.min_tiles, self.max_tiles)

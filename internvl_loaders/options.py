@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
@@ -59,11 +58,7 @@ def _plain(engine: EngineLike) -> Any:
 
     if not isinstance(engine, EngineSpec):
         return engine if isinstance(engine, str) else None
-    values = {field.name: getattr(engine, field.name) for field in fields(engine)}
-    changed = {
-        field.name: values[field.name] for field in fields(engine) if values[field.name] != field.default
-    }
-    return changed | ({"device_map": dict(engine.device_map)} if engine.device_map else {})
+    return engine.plain()
 
 
 class ParseOptions(BaseModel):
@@ -85,7 +80,10 @@ class ParseOptions(BaseModel):
     model: Annotated[
         str | None, Field(description="An InternVL checkpoint: a name, a hub id, or a local folder.")
     ] = None
-    base_url: Annotated[str | None, Field(description="Of a server engine.")] = None
+    base_url: Annotated[
+        str | None,
+        Field(description="Of a server, such as http://localhost:8000/v1; several by commas."),
+    ] = None
     max_tokens: Annotated[
         int, Field(ge=1, description="Of a model's answer about a page; twice as many where it is cut off.")
     ] = 4096

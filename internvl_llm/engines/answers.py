@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeAlias
 
+from internvl_llm.errors import AnswerTimeoutError
 from internvl_llm.events import Event, Finish, Result, Sample, TextDelta, TokenLogprob, ToolCallDelta
 from internvl_llm.prompt.call_parser import CallParser
 from internvl_llm.prompt.calls import collect_calls
 from internvl_llm.request import Request
 
-Listener: TypeAlias = Callable[[int, Event | BaseException], None]
+
+class Again:
+    """A sample begins anew: what was told of it is void."""
+
+
+AGAIN = Again()
+
+Listener: TypeAlias = Callable[[int, Event | Again | BaseException], None]
 """Takes what comes of a request: the number of the sample (from 0) and its next event. Each sample ends with
 a Finish; an exception, whatever its number, ends the request. Never raises; may be called by any thread."""
+
+
+class Deadline:
+    """Of one request, from now on."""
+
+    def __init__(self, request: Request) -> None:
+        self._seconds = request.timeout
+        self._until = None if request.timeout is None else time.monotonic() + request.timeout
+
+    def left(self) -> float | None:
+        """Seconds; None is without end."""
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+    def passed(self) -> AnswerTimeoutError:
+        return AnswerTimeoutError(
+            f"the answer was not complete within timeout = {self._seconds:g} s",
+            remedy="Raise timeout, or ask for less: max_tokens, fewer pages",
+        )
 
 
 class Handle(Protocol):
@@ -130,6 +157,7 @@ class Answer:
 
     def __init__(self, request: Request, parser: Callable[[Request, int], CallParser | None]) -> None:
         self._request = request
+        self._parser = parser
         self._samples = [_Sampled(parser(request, number)) for number in range(request.n)]
         self._left = request.n
         self._error: BaseException | None = None
@@ -137,14 +165,19 @@ class Answer:
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
+        self.deadline = Deadline(request)
 
     def begin(self, start: Callable[[Request, Listener], Handle]) -> None:
         self._handle.begin(partial(start, self._request, self.listen))
 
-    def listen(self, number: int, event: Event | BaseException) -> None:
+    def listen(self, number: int, event: Event | Again | BaseException) -> None:
         callbacks: list[Callable[[], None]] = []
         with self._lock:
             if self._done.is_set():
+                return
+            if isinstance(event, Again):
+                self._left += self._samples[number].finish is not None
+                self._samples[number] = _Sampled(self._parser(self._request, number))
                 return
             sample = self._samples[number]
             for one in sample.events.of(event):
@@ -172,10 +205,14 @@ class Answer:
     def cancel(self) -> None:
         self._handle.cancel()
 
-    def result(self) -> Result:
-        self._done.wait()
+    def check(self) -> None:
+        """Raises what ended it."""
         if self._error is not None:
             raise self._error
+
+    def result(self) -> Result:
+        """Once it is done. A critic may take its time."""
+        self.check()
         samples = [sampled.sample() for sampled in self._samples]
         finishes = [sampled.finish for sampled in self._samples if sampled.finish is not None]
         usage = replace(

@@ -10,14 +10,14 @@ import queue
 import uuid
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from internvl_llm.engine import Capabilities
-from internvl_llm.engines.answers import Answer, Handle, Listener, SampleEvents, Starting
-from internvl_llm.errors import EngineError, OptionError
+from internvl_llm.engines.answers import Again, Answer, Deadline, Handle, Listener, SampleEvents, Starting
+from internvl_llm.errors import AnswerLostError, AnswerTimeoutError, EngineError, OptionError
 from internvl_llm.events import Event, Finish, Result, Usage
 from internvl_llm.prompt.call_parser import CallParser
 from internvl_llm.prompt.dialects import FORMATS
@@ -59,10 +59,20 @@ class BaseEngine(ABC):
 
     def generate(self, requests: Sequence[Request]) -> list[Result]:
         answers: list[Answer] = []
+        done: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         try:
             for request in requests:
                 answers.append(Answer(request, self._parser))
+                answers[-1].when_done(partial(done.put, answers[-1]))
                 answers[-1].begin(self.start)
+            waiting = set(answers)
+            while waiting:
+                try:
+                    answer = done.get(timeout=_soonest(waiting))
+                except queue.Empty:
+                    raise _overdue(waiting) from None
+                answer.check()
+                waiting.discard(answer)
             return [answer.result() for answer in answers]
         finally:
             for answer in answers:
@@ -70,29 +80,36 @@ class BaseEngine(ABC):
 
     async def agenerate(self, requests: Sequence[Request]) -> list[Result]:
         answers: list[Answer] = []
-        results: list[Result] = []
-        loop = asyncio.get_running_loop()
+        done: asyncio.Queue[Answer] = asyncio.Queue()
+        put = partial(_call_soon, asyncio.get_running_loop(), done.put_nowait)
         try:
             for request in requests:
                 answers.append(Answer(request, self._parser))
+                answers[-1].when_done(partial(put, answers[-1]))
                 await asyncio.to_thread(answers[-1].begin, self.start)
-            for answer in answers:
-                done: asyncio.Future[None] = loop.create_future()
-                answer.when_done(partial(_call_soon, loop, _resolve, done))
-                await done
-                results.append(await asyncio.to_thread(answer.result))  # a critic may take its time
-            return results
+            waiting = set(answers)
+            while waiting:
+                try:
+                    answer = await asyncio.wait_for(done.get(), _soonest(waiting))
+                except TimeoutError:
+                    raise _overdue(waiting) from None
+                answer.check()
+                waiting.discard(answer)
+            return [await asyncio.to_thread(answer.result) for answer in answers]  # critics take their time
         finally:
             for answer in answers:
                 answer.cancel()
 
     def stream(self, request: Request) -> Generator[Event, None, None]:
         events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
-        handle = Starting()
+        handle, deadline = Starting(), Deadline(request)
         try:
             handle.begin(partial(self._stream_into, request, events.put))
             while True:
-                event = events.get()
+                try:
+                    event = events.get(timeout=deadline.left())
+                except queue.Empty:
+                    raise deadline.passed() from None
                 if isinstance(event, BaseException):
                     raise event
                 yield event
@@ -105,11 +122,14 @@ class BaseEngine(ABC):
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
         put = partial(_call_soon, loop, events.put_nowait)
-        handle = Starting()
+        handle, deadline = Starting(), Deadline(request)
         try:
             await asyncio.to_thread(handle.begin, partial(self._stream_into, request, put))
             while True:
-                event = await events.get()
+                try:
+                    event = await asyncio.wait_for(events.get(), deadline.left())
+                except TimeoutError:
+                    raise deadline.passed() from None
                 if isinstance(event, BaseException):
                     raise event
                 yield event
@@ -122,9 +142,19 @@ class BaseEngine(ABC):
         if request.n > 1:
             raise OptionError("a stream has one answer", remedy="Use generate for n answers, or n=1")
         events = SampleEvents(self._parser(request, 0))
+        told = False
 
-        def listen(sample: int, event: Event | BaseException) -> None:
+        def listen(sample: int, event: Event | Again | BaseException) -> None:
+            nonlocal events, told
+            if isinstance(event, Again):
+                if not told:
+                    events = SampleEvents(self._parser(request, 0))
+                    return
+                event = AnswerLostError(
+                    "the connection was lost in the middle of the answer", remedy="Ask again"
+                )
             for one in events.of(event):
+                told = True
                 put(one)
 
         return self.start(request, listen)
@@ -162,6 +192,10 @@ def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., object],
         loop.call_soon_threadsafe(function, *arguments)
 
 
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _soonest(answers: Iterable[Answer]) -> float | None:
+    """Seconds until one of them is overdue."""
+    return min((left for answer in answers if (left := answer.deadline.left()) is not None), default=None)
+
+
+def _overdue(answers: Iterable[Answer]) -> AnswerTimeoutError:
+    return next(answer for answer in answers if answer.deadline.left() == 0).deadline.passed()

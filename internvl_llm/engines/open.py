@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from internvl_llm.checkpoints import files, hub
 from internvl_llm.checkpoints.family import find, member
 from internvl_llm.engine import Engine, EngineSpec
-from internvl_llm.errors import CheckpointError, MissingDependencyError, OptionError
+from internvl_llm.errors import CheckpointError, InternVLError, MissingDependencyError, OptionError
 from internvl_llm.version import __version__
 
 if TYPE_CHECKING:
@@ -46,8 +46,13 @@ class Kind:
 
 
 _CUDA = "an NVIDIA GPU with CUDA"
+_ACCESS = (
+    *("api_key", "concurrency", "max_retries"),
+    *("connect_timeout", "first_token_timeout", "token_timeout"),
+)
+"""Fields of a spec about how a server is asked."""
 _SHARED = (
-    *("dtype", "tensor_parallel", "context_tokens", "memory_share", "repeat_limit"),
+    *("revision", "dtype", "tensor_parallel", "context_tokens", "memory_share", "repeat_limit"),
     *("max_batch", "prefix_bytes", "prefill_chunk"),
 )
 
@@ -59,6 +64,7 @@ ENGINES: Mapping[str, Kind] = {
         options=frozenset(
             (
                 *("device", "dtype", "attention", "precision", "device_map", "replicas", "context_tokens"),
+                "revision",
                 *("max_batch", "kv_bytes", "prefix_bytes", "feature_bytes", "prefill_chunk", "vision_chunk"),
             )
         ),
@@ -77,15 +83,22 @@ ENGINES: Mapping[str, Kind] = {
         hardware=_CUDA,
         options=frozenset((*_SHARED, "backend")),
     ),
+    "server": Kind(
+        "internvl_llm.engines.server.engine:ServerEngine",
+        "server",
+        ("httpx",),
+        in_process=False,
+        options=frozenset(("base_url", "native_tools", "context_tokens", *_ACCESS)),
+    ),
 }
 """An engine is a module and a line here."""
 
-_EVERY = ("model", "engine", "base_url", "revision")
+_EVERY = ("model", "engine")
 """Fields that are no engine's own."""
 
 SPEED = (
     *("model", "replicas", "device_map", "max_batch", "kv_bytes", "prefix_bytes", "feature_bytes"),
-    *("prefill_chunk", "vision_chunk", "tensor_parallel", "memory_share", "draft_tokens"),
+    *("prefill_chunk", "vision_chunk", "tensor_parallel", "memory_share", "draft_tokens", *_ACCESS),
 )
 """Fields of a spec that change how fast an answer comes, or, as the model, are told by its files."""
 
@@ -101,8 +114,10 @@ def to_spec(
     engine: EngineSpec | Mapping[str, Any] | str | None,
     model: str | Path | None = None,
     base_url: str | None = None,
+    **changes: Any,
 ) -> EngineSpec:
-    """The one answer to which engine: `model` and `base_url` go before those of a spec or its fields.
+    """The one answer to which engine: `model`, `base_url` and what is no None of `changes`, fields of
+    EngineSpec, go before those of a spec or its fields.
 
     Without a name the engine is `transformers`, or `server` where there is a `base_url`. Raises OptionError.
     """
@@ -112,18 +127,31 @@ def to_spec(
         raise OptionError(f"no such engine option: {', '.join(unknown)}", remedy="See EngineSpec")
     fields |= {"model": model} if model else {}
     fields |= {"base_url": base_url} if base_url else {}
-    if not fields.get("model"):
+    fields |= {name: value for name, value in changes.items() if value is not None}
+    if not fields.get("model") and not fields.get("base_url") and fields.get("engine") != "server":
         raise OptionError("no model is named", remedy=_HOW)
-    if isinstance(fields["model"], Path):
+    if isinstance(fields.get("model"), Path):
         fields["model"] = str(fields["model"])
-    fields.setdefault("engine", "server" if fields.get("base_url") else "transformers")
+    if fields.get("engine") == "server" and not fields.get("base_url"):
+        raise OptionError(
+            "the engine server needs an address", remedy="Give base_url (--base-url) as http://HOST:PORT/v1"
+        )
+    if not fields.get("model"):
+        fields["model"] = ""
     spec = EngineSpec(**fields)
     if spec.engine not in ENGINES:
         raise OptionError(
             f"this version has no engine {spec.engine!r}", remedy=f"Use one of {', '.join(ENGINES)}"
         )
+    if ENGINES[spec.engine].in_process:  # taken by every engine, so that models can be swapped
+        usual = {one.name: one.default for one in dataclasses.fields(spec)}
+        spec = dataclasses.replace(spec, api_key=None, max_retries=usual["max_retries"])
     _check_options(spec)
-    return spec
+    if spec.base_url is None:
+        return spec
+    from internvl_llm.engines.server.addresses import base_urls
+
+    return dataclasses.replace(spec, base_url=",".join(base_urls(spec.base_url)))
 
 
 def _check_options(spec: EngineSpec) -> None:
@@ -141,12 +169,12 @@ def _check_options(spec: EngineSpec) -> None:
 
 
 def resolve(
-    engine: EngineLike, model: str | Path | None = None, base_url: str | None = None
+    engine: EngineLike, model: str | Path | None = None, base_url: str | None = None, **changes: Any
 ) -> Engine | EngineSpec:
-    """The engine that is open, or the spec of one. Raises OptionError, also where an open engine is said to
-    run another model than it does."""
+    """The engine that is open, or the spec of one, as `to_spec` has it. Raises OptionError, also where an
+    open engine is said to run another model than it does."""
     if not isinstance(engine, Engine):
-        return to_spec(engine, model, base_url)
+        return to_spec(engine, model, base_url, **changes)
     runs = engine.capabilities.model
     if base_url or (model and not _same_model(str(model), runs)):
         raise OptionError(
@@ -157,6 +185,7 @@ def resolve(
 
 
 def model_name(choice: Engine | EngineSpec) -> str:
+    """Empty where only the server knows."""
     return choice.model if isinstance(choice, EngineSpec) else choice.capabilities.model
 
 
@@ -164,10 +193,11 @@ def opened(choice: Engine | EngineSpec) -> Engine:
     return open_engine(choice) if isinstance(choice, EngineSpec) else choice
 
 
-def open_engine(spec: EngineSpec | Mapping[str, Any] | str | Path, **changes: Any) -> Engine:
+def open_engine(spec: EngineSpec | Mapping[str, Any] | str | Path | None = None, **changes: Any) -> Engine:
     """The engine of that spec; the same one for the same spec in a process, so weights are loaded once.
 
-    A model's name or folder alone is a spec too; `changes` are fields of EngineSpec.
+    A model's name or folder alone is a spec too; `changes` are fields of EngineSpec, and enough for a server:
+    `open_engine(base_url="http://localhost:8000/v1")`.
     """
     wanted = to_spec((_fields(spec) if not isinstance(spec, str | Path) else {"model": spec}) | changes)
     with _opening:
@@ -213,18 +243,21 @@ def check(spec: EngineSpec) -> None:
 
 
 def fingerprint(spec: EngineSpec) -> str | None:
-    """What its answers depend on: spec, files of the model, versions. None while the weights are not here."""
+    """What its answers depend on: spec, files of the model, versions; or what a server says that it is, which
+    is asked. None while the weights are not here, or no server is there."""
     kind = ENGINES[spec.engine]
+    if not kind.in_process:
+        try:
+            return open_engine(spec).fingerprint
+        except InternVLError:  # whoever needs the engine hears of it
+            return None
     parts: dict[str, Any] = {
         one.name: getattr(spec, one.name) for one in dataclasses.fields(spec) if one.name not in SPEED
     }
-    if kind.in_process:
-        folder = hub.local(spec.model, spec.revision)
-        if folder is None:
-            return None
-        parts["files"] = files.digest(folder)
-    else:
-        parts["model"] = spec.model
+    folder = hub.local(spec.model, spec.revision)
+    if folder is None:
+        return None
+    parts["files"] = files.digest(folder)
     parts["versions"] = [__version__, *(_version(name) for name in kind.needs)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

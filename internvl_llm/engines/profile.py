@@ -23,6 +23,9 @@ def model_profile(engine: Engine | EngineSpec) -> ModelProfile | None:
     if not isinstance(engine, EngineSpec):
         capabilities = engine.capabilities
         return ModelProfile(capabilities.context_tokens, capabilities.dialect != "none")
+    if engine.base_url:
+        served = find(engine.model)
+        return ModelProfile(served.context, served.dialect != "none") if served else None
     folder = Path(engine.model).expanduser()
     member = find(folder.name) if folder.is_dir() else find(engine.model)
     context = _configured_context(folder) or (member.context if member else None)

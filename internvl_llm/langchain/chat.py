@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatInternVL"]
 
-_REMOTE = ("timeout", "max_retries", "api_key")
-"""Of remote models: taken, so that models can be swapped, and of no use to this one."""
 _HANDLED = ("model", "stream", "strict")
 """Of a call, and no options of a Request. What a grammar allows is strict anyway."""
 
@@ -83,7 +81,7 @@ class ChatInternVL(ChatFields, BaseChatModel):
     streaming: bool = Field(default=False, description="Whether `invoke` streams, for its callbacks.")
 
     def __init__(self, **fields: Any) -> None:
-        super().__init__(**{name: value for name, value in fields.items() if name not in _REMOTE})
+        super().__init__(**fields)
         if hasattr(self, "_add_version"):  # not in langchain-core 1.0
             self._add_version("internvl-documents", __version__)
 
@@ -94,7 +92,7 @@ class ChatInternVL(ChatFields, BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         """All that changes an answer, as plain values: the key of LangChain's cache."""
-        options = {name: plain(getattr(self, name)) for name in OPTIONS}
+        options = {name: plain(getattr(self, name)) for name in OPTIONS if name != "timeout"}
         # LangChain puts the stop of the call in the place of a "stop" in here.
         options["default_stop"] = options.pop("stop")
         return {"model": self.model, "engine": engine_identity(self._choice()), **options}
@@ -252,4 +250,5 @@ class ChatInternVL(ChatFields, BaseChatModel):
         call = {name: value for name, value in kwargs.items() if name not in _HANDLED}
         call["stop"] = stop or kwargs.get("stop") or None
         request = to_request(to_messages(messages, media_options(self, call)), self, call)
-        return request, self._engine(model), model
+        engine = self._engine(model)
+        return request, engine, model or engine.capabilities.model

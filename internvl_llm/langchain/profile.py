@@ -27,12 +27,10 @@ def langchain_profile(engine: Engine | EngineSpec) -> dict[str, Any]:
 
 def engine_identity(engine: Engine | EngineSpec) -> dict[str, Any]:
     """What names the engine in a cache's key, as plain values."""
-    if isinstance(engine, EngineSpec):
-        return dataclasses.asdict(engine)
-    spec = getattr(engine, "spec", None)
+    spec = getattr(engine, "spec", engine)
     if isinstance(spec, EngineSpec):
-        return dataclasses.asdict(spec)
-    return {"engine": type(engine).__name__, "fingerprint": engine.fingerprint}
+        return {name: value for name, value in dataclasses.asdict(spec).items() if name != "api_key"}
+    return {"engine": type(spec).__name__, "fingerprint": spec.fingerprint}
 
 
 def plain(value: Any) -> Any:

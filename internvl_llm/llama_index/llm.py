@@ -105,15 +105,14 @@ class InternVL(ChatFields, StructuredPrediction):
     def _engine_json(self, engine: Any) -> str | dict[str, Any]:
         """An open engine is not written down: what is read back opens `model` itself."""
         if isinstance(engine, EngineSpec):
-            changed = {
-                field.name: getattr(engine, field.name)
-                for field in dataclasses.fields(engine)
-                if getattr(engine, field.name) != field.default
-            }
-            return changed | ({"device_map": dict(engine.device_map)} if engine.device_map else {})
+            return engine.plain()
         if isinstance(engine, Mapping):
-            return dict(engine)
+            return _without_key(engine)
         return engine if isinstance(engine, str) else "server" if self.base_url else "transformers"
+
+    @field_serializer("engine_options")
+    def _options_json(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return _without_key(options)
 
     @property
     def metadata(self) -> LLMMetadata:
@@ -124,7 +123,7 @@ class InternVL(ChatFields, StructuredPrediction):
             num_output=self.max_tokens,
             is_chat_model=True,
             is_function_calling_model=profile.tool_calls,
-            model_name=self.model,
+            model_name=self.model or self._engine().capabilities.model,
         )
 
     def count_tokens(self, messages: Sequence[ChatMessage], **kwargs: Any) -> int:
@@ -258,6 +257,10 @@ class InternVL(ChatFields, StructuredPrediction):
         if self.system_prompt:
             call.setdefault("system", self.system_prompt)
         return to_request(to_messages(messages, media_options(self, call)), self, call), self._engine()
+
+
+def _without_key(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name != "api_key"}
 
 
 def _user(prompt: str) -> list[ChatMessage]:

@@ -18,10 +18,7 @@ from internvl_llm.prompt.segments import (
     Picture,
     Plain,
     Prompt,
-)
-
-_NO_TEXT = re.compile(
-    f"[\0\ufdd0-\ufdef{''.join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))}]"
+    sound,
 )
 
 
@@ -87,12 +84,8 @@ class Encoder:
         return Encoded(ids + self.words(text), tuple(spans))
 
     def words(self, text: str) -> list[int]:
-        """The tokens of untrusted text. What JSON can smuggle in and is no text, lone surrogates, NUL and
-        noncharacters, becomes U+FFFD."""
-        if not text:
-            return []
-        sound = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return list(self._plain.encode(_NO_TEXT.sub("\ufffd", sound), add_special_tokens=False).ids)
+        """The tokens of untrusted text."""
+        return list(self._plain.encode(sound(text), add_special_tokens=False).ids) if text else []
 
 
 _encoders: WeakKeyDictionary[Any, Encoder] = WeakKeyDictionary()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -44,3 +45,13 @@ class Prompt:
     def text(self) -> str:
         """To be read by people: it does not tell template from words, and has one context token an image."""
         return "".join(IMAGE_CONTEXT if isinstance(s, Picture) else s.text for s in self.segments)
+
+
+_NO_TEXT = re.compile(
+    f"[\0\ufdd0-\ufdef{''.join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))}]"
+)
+
+
+def sound(text: str) -> str:
+    """What JSON can smuggle in and is no text, lone surrogates, NUL and noncharacters, as U+FFFD."""
+    return _NO_TEXT.sub("\ufffd", text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))

@@ -66,10 +66,11 @@ class AskCommand:
 
     def spec(self) -> EngineSpec:
         engine = {name: self.options.get(name) for name in ENGINE}
-        if engine["model"] is None:
+        if engine["model"] is None and engine["base_url"] is None:
             raise OptionError(
                 "no model is named",
-                remedy="Give --model (or INTERNVL_MODEL) a name from `internvl models`, or a local folder",
+                remedy="Give --model (or INTERNVL_MODEL) a name from `internvl models`, or a local folder; "
+                "or --base-url the address of a server",
             )
         spec = to_spec(**engine)
         check(spec)

@@ -21,8 +21,8 @@ SAME_TEXT: Mapping[str, Any] = {
 }
 """The options that change no record's text; `pages` and the separator do so for whole documents only."""
 
-_WHERE = frozenset({"engine", "base_url", "device", "attention"})
-"""Fields of a spec that say where and how its model runs."""
+_WHERE = frozenset({"engine", "base_url", "device", "attention", "native_tools"})
+"""Fields of a spec that say where and how its model runs, or that no page is read by."""
 
 Mode = Literal["page", "document", "element", "table"]
 
@@ -99,7 +99,9 @@ def _identity(engine: Engine | EngineSpec) -> dict[str, Any]:
     if not isinstance(spec, EngineSpec):
         return {"model": engine.capabilities.model}  # type: ignore[union-attr]
     folder, member = Path(spec.model).expanduser(), family.find(spec.model)
-    if folder.is_dir():
+    if spec.base_url:
+        model = member.name if member is not None else spec.model or spec.base_url
+    elif folder.is_dir():
         model = files.contents_digest(folder)
     else:
         model = member.name if member is not None else spec.model

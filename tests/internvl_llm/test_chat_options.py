@@ -38,6 +38,7 @@ OTHERS: dict[str, Any] = {
     "max_tiles": 3,
     "page": True,
     "media": MediaOptions(dpi=100),
+    "timeout": 30.0,
 }
 """One value an option that is not its default."""
 TOGETHER: dict[str, dict[str, Any]] = {

@@ -37,10 +37,21 @@ FORMS: dict[str, tuple[dict[str, Any], EngineSpec]] = {
     ),
     "a spec": ({"engine": INT8}, INT8),
     "a spec and a model": ({"model": "2B", "engine": INT8}, EngineSpec("2B", precision="int8")),
-    "a spec and a URL": (
-        {"engine": INT8, "base_url": "http://a/v1"},
-        EngineSpec("8B", precision="int8", base_url="http://a/v1"),
+    "a URL": ({"base_url": "http://a:80/v1/"}, EngineSpec(base_url="http://a:80/v1")),
+    "a URL without a path": ({"base_url": "http://a"}, EngineSpec(base_url="http://a/v1")),
+    "several URLs": (
+        {"base_url": "http://a/v1, http://b,http://a"},
+        EngineSpec(base_url="http://a/v1,http://b/v1"),
     ),
+    "a URL and a model": (
+        {"model": "8B", "base_url": "http://a/v1"},
+        EngineSpec("8B", engine="server", base_url="http://a/v1"),
+    ),
+    "a URL among fields": (
+        {"engine": {"base_url": "http://a/v1", "concurrency": 3}},
+        EngineSpec(base_url="http://a/v1", concurrency=3),
+    ),
+    "a name and a URL": ({"engine": "server", "base_url": "http://a/v1"}, EngineSpec(base_url="http://a/v1")),
 }
 
 MISTAKES: dict[str, dict[str, Any]] = {
@@ -60,6 +71,24 @@ MISTAKES: dict[str, dict[str, Any]] = {
     "a number for a text": {"model": "8B", "engine": {"dtype": 16}},
     "a list for a name": {"model": "8B", "engine": {"engine": ["transformers"]}},
     "a list for a precision": {"model": "8B", "engine": {"precision": ["int8"]}},
+    "no URL for a server": {"model": "8B", "engine": "server"},
+    "no scheme": {"base_url": "localhost:8000/v1"},
+    "another scheme": {"base_url": "file:///etc/passwd"},
+    "no host": {"base_url": "http:///v1"},
+    "no port": {"base_url": "http://a:b/v1"},
+    "a name and password": {"base_url": "http://me:secret@a/v1"},
+    "a query": {"base_url": "http://a/v1?key=secret"},
+    "a space": {"base_url": "http://a b/v1"},
+    "commas": {"base_url": " , "},
+    "a spec in process and a URL": {"engine": INT8, "base_url": "http://a/v1"},
+    "an engine in process and a URL": {"model": "8B", "engine": "transformers", "base_url": "http://a/v1"},
+    "what a server decides": {"engine": {"base_url": "http://a/v1", "dtype": "float16"}},
+    "what only servers have": {"model": "8B", "engine": {"concurrency": 3}},
+    "no concurrency": {"engine": {"base_url": "http://a/v1", "concurrency": 0}},
+    "negative retries": {"engine": {"base_url": "http://a/v1", "max_retries": -1}},
+    "no time": {"engine": {"base_url": "http://a/v1", "token_timeout": 0}},
+    "a number for a key": {"engine": {"base_url": "http://a/v1", "api_key": 7}},
+    "a text for a choice": {"engine": {"base_url": "http://a/v1", "native_tools": "yes"}},
     "a list for a URL": {"engine": {"model": "8B", "base_url": ["http://a/v1"]}},
     "a number for a model": {"engine": {"model": 8}},
     "nothing for a device": {"model": "8B", "engine": {"device": None}},
@@ -111,6 +140,13 @@ def test_every_edge_takes_an_engine_that_is_open(edge: Edge, opened: list[Engine
         edge.ask(edge.make(engine=engine, **named))
         assert len(engine.requests) > 0
     assert opened == []
+
+
+@pytest.mark.parametrize("mistake", ["a name and password", "a query", "a number for a key"])
+def test_no_secret_is_told(mistake: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        EDGES[0].make(**MISTAKES[mistake])
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -13,9 +13,9 @@ HOUSE = {
         ("__init__", "langchain_decisions"),
         ("langchain", "llama_index"),
         ("chat_options",),
-        ("openai_forms",),
         ("best_of", "grounding"),
         ("engines",),
+        ("openai_forms",),
         ("hardware",),
         ("engine",),
         ("request",),
@@ -65,6 +65,7 @@ ONLY = {
         "internvl_loaders.llama_index",
     ),
     ("mcp", "mcp_types"): ("internvl_loaders.mcp",),
+    ("httpx",): ("internvl_llm.engines.server",),
     ("typer", "rich", "click"): ("internvl_loaders.cli", "internvl_loaders.evaluate.report"),
 }
 """Libraries, and the only rooms that import them."""

@@ -30,6 +30,7 @@ HEAVY = [
     "pandas",
     "docling_core",
     "httpcore",
+    "httpx",
     "typer",
     "rich",
 ]

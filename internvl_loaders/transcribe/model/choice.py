@@ -88,6 +88,8 @@ def _of_engine(engine: Engine | EngineSpec) -> Choice:
     if not isinstance(engine, EngineSpec):
         return Choice(engine.capabilities.model, "the engine given", engine)
     check(engine)
+    if engine.base_url:
+        return Choice(f"{engine.model or 'the model'} at {engine.base_url}", "asked for", engine)
     return Choice(f"{engine.model}, engine {engine.engine}", "asked for", engine)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from internvl_llm.best_of import Consensus
 from internvl_llm.engine import Engine
-from internvl_llm.errors import EngineError, InternVLError
+from internvl_llm.errors import AnswerLostError, EngineError, InternVLError
 from internvl_llm.events import Finish, TextDelta, Usage
 from internvl_llm.media.limits import MediaOptions
 from internvl_llm.messages import Image, Message
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from internvl_loaders.transcribe.model.choice import Choice
 
 log = logging.getLogger("internvl_loaders")
+
+_LOST = 3
+"""Times that an answer may be lost on its way, and is asked for again."""
 
 
 class Transcriber:
@@ -82,14 +86,26 @@ class Transcriber:
         return transcript(history)
 
     def _next(self, engine: Engine, history: list[Answer]) -> Attempt | None:
-        return next_attempt(
+        attempt = next_attempt(
             history,
             max_tokens=self.options.max_tokens,
             context_tokens=engine.capabilities.context_tokens,
             samples=self.options.best_of,
         )
+        if attempt is None or engine.capabilities.repetition_penalty:
+            return attempt
+        return replace(attempt, sampling=replace(attempt.sampling, repetition_penalty=1.0))
 
     async def _ask(self, engine: Engine, image: PIL.Image.Image, attempt: Attempt) -> Answer:
+        """What was lost on its way is asked for again: it says nothing of the page."""
+        for _ in range(_LOST):
+            try:
+                return await self._answer(engine, image, attempt)
+            except AnswerLostError as error:
+                log.debug("asked again: %s", error)
+        return await self._answer(engine, image, attempt)
+
+    async def _answer(self, engine: Engine, image: PIL.Image.Image, attempt: Attempt) -> Answer:
         """A stream is ended as soon as it repeats itself."""
         request = Request(
             Message.user(Image(image), PROMPT),

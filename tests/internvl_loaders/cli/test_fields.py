@@ -32,6 +32,8 @@ from internvl_loaders.records.options import LoaderOptions
 ENGINE = {"engine", "model", "base_url"}
 SPEC = {"device", "dtype", "attention", "precision", "replicas", "revision"}
 SPEC |= {"tensor_parallel", "context_tokens", "memory_share", "backend", "draft_tokens", "repeat_limit"}
+SPEC |= {"native_tools", "concurrency", "max_retries"}
+SPEC |= {"connect_timeout", "first_token_timeout", "token_timeout"}
 
 
 def options(command: str) -> dict[str, Any]:

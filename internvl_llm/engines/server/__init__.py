@@ -1,0 +1,1 @@
+"""Any OpenAI-compatible server: vLLM, SGLang, LMDeploy, llama-server, Ollama and others."""
