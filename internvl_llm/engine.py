@@ -69,6 +69,7 @@ class Engine(Protocol):
 
 
 PREFIX_BYTES = 2**30
+RETRIES = 5
 
 
 class ApiKey(SecretStr):
@@ -154,7 +155,7 @@ class EngineSpec:
     ] = 64
     max_retries: Annotated[
         int, Field(description="Of a request that a server refuses for now, or whose connection is lost.")
-    ] = 5
+    ] = RETRIES
     connect_timeout: Annotated[float, Field(description="Seconds until a server is connected.")] = 10.0
     first_token_timeout: Annotated[
         float, Field(description="Seconds until a server begins its answer; it may be busy.")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from internvl_llm.checkpoints import files, hub
 from internvl_llm.checkpoints.family import find, member
-from internvl_llm.engine import Engine, EngineSpec
+from internvl_llm.engine import RETRIES, Engine, EngineSpec
 from internvl_llm.errors import CheckpointError, InternVLError, MissingDependencyError, OptionError
 from internvl_llm.version import __version__
 
@@ -144,8 +144,7 @@ def to_spec(
             f"this version has no engine {spec.engine!r}", remedy=f"Use one of {', '.join(ENGINES)}"
         )
     if ENGINES[spec.engine].in_process:  # taken by every engine, so that models can be swapped
-        usual = {one.name: one.default for one in dataclasses.fields(spec)}
-        spec = dataclasses.replace(spec, api_key=None, max_retries=usual["max_retries"])
+        spec = dataclasses.replace(spec, api_key=None, max_retries=RETRIES)
     _check_options(spec)
     if spec.base_url is None:
         return spec

@@ -17,7 +17,10 @@ from tests.kit.engine_contract import EngineContract, endless, eventually
 from tests.kit.servers.wrapped import WrappedServer
 
 
+@pytest.mark.slow
 class TestContract(EngineContract):
+    """The contract itself runs on the engine behind the server, too."""
+
     servers: ClassVar[dict[str, WrappedServer]] = {}
 
     @classmethod
