@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import AutoTokenizer, GenerationConfig, InternVLForConditionalGeneration
 
 from internvl_llm.messages import Image, Message
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM, encode, render
@@ -19,12 +17,15 @@ from tests.kit import checkpoints
 from tests.kit.checkpoints import SMOLLM2_SYSTEM, Kind, built
 from tests.kit.pictures import gradient
 
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
 
 @pytest.fixture(scope="module", params=["tiny", pytest.param("smollm2", marks=pytest.mark.slow)])
 def checkpoint(request: pytest.FixtureRequest) -> tuple[Path, Any, Any]:
     folder = built(request.param)
-    model = InternVLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    return folder, AutoTokenizer.from_pretrained(folder), model
+    model = transformers.InternVLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return folder, transformers.AutoTokenizer.from_pretrained(folder), model
 
 
 def answer(
@@ -48,9 +49,9 @@ def test_every_part_is_there(checkpoint: tuple[Path, Any, Any]) -> None:
     assert config["image_seq_length"] == 256
     assert config["image_token_id"] == tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>")
     assert tokenizer.start_image_token == "<img>" and tokenizer.chat_template == checkpoints.TEMPLATE
-    assert GenerationConfig.from_pretrained(folder).eos_token_id == tokenizer.convert_tokens_to_ids(
-        "<|im_end|>"
-    )
+    assert transformers.GenerationConfig.from_pretrained(
+        folder
+    ).eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert json.loads((folder / "preprocessor_config.json").read_text())["size"]["height"] == 448
     assert model.get_input_embeddings().weight.shape[0] == len(tokenizer)
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
@@ -58,7 +59,7 @@ def test_every_part_is_there(checkpoint: tuple[Path, Any, Any]) -> None:
 
 
 def test_sizes() -> None:
-    tiny = InternVLForConditionalGeneration.from_pretrained(built("tiny"))
+    tiny = transformers.InternVLForConditionalGeneration.from_pretrained(built("tiny"))
     assert sum(weight.numel() for weight in tiny.parameters()) < 1_000_000
     assert tiny.config.text_config.model_type == "qwen2"
 
@@ -85,8 +86,10 @@ def test_an_image_is_seen(checkpoint: tuple[Path, Any, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def smollm2() -> tuple[Any, Any]:
-    model = InternVLForConditionalGeneration.from_pretrained(built("smollm2"), dtype=torch.float32)
-    return AutoTokenizer.from_pretrained(built("smollm2")), model
+    model = transformers.InternVLForConditionalGeneration.from_pretrained(
+        built("smollm2"), dtype=torch.float32
+    )
+    return transformers.AutoTokenizer.from_pretrained(built("smollm2")), model
 
 
 @pytest.mark.slow
@@ -121,7 +124,7 @@ def test_the_weights_of_smollm2_are_those_of_the_file(tmp_path: Path) -> None:
 
     reader = GGUFReader(checkpoints._smollm2_file(tmp_path))
     tensors = {tensor.name: tensor for tensor in reader.tensors}
-    model = InternVLForConditionalGeneration.from_pretrained(built("smollm2"))
+    model = transformers.InternVLForConditionalGeneration.from_pretrained(built("smollm2"))
     layer = model.model.language_model.layers[7]
     for name, weight in (
         ("ffn_up", layer.mlp.up_proj.weight),
