@@ -51,11 +51,12 @@ class _Row:
 def find_furniture(
     content: Content,
     spans: Sequence[Span],
+    parts: Sequence[Line],
     size: float,
     tables: Sequence[Rect] = (),
     neighbours: Sequence[Content] = (),
 ) -> Furniture:
-    """The running lines among `spans`; `size` is the font size of the body text.
+    """The running lines among `spans`, whose fragments are `parts`; `size` is the font size of the body text.
 
     A row is one if it stands alone in the margin as a page number, has one at an end, is cut off
     by a ruling, or if a neighbour has the same text, digits aside, in the same place; and so is what
@@ -65,7 +66,7 @@ def find_furniture(
     for n in neighbours:
         for key, place in _margin_keys(n):
             repeated.setdefault(key, []).append(place)
-    prose = _is_prose(spans)
+    prose = _is_prose(parts)
     rulings = [r for r in content.rulings if r.y0 == r.y1]
     ends: list[list[Line]] = []
     rest = spans
@@ -87,8 +88,8 @@ def find_furniture(
     return Furniture(ends[0], ends[1][::-1])
 
 
-def _is_prose(spans: Sequence[Span]) -> bool:
-    lengths = [sum(len(s.text) for s in part.spans) for part in fragments(spans)]
+def _is_prose(parts: Sequence[Line]) -> bool:
+    lengths = [part.chars for part in parts]
     return bool(lengths) and sum(n for n in lengths if n >= 20) >= 0.4 * sum(lengths)
 
 

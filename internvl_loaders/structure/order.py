@@ -108,8 +108,10 @@ def _columns_of_parts(band: Band, settings: _Settings) -> list[tuple[Band, list[
 def _columns(band: Band, settings: _Settings) -> list[list[Item]]:
     """The band's items cut at those of its gutters that part columns; empty if none does."""
     gutters = [g for g in band.gaps if g.inner]
+    if not 0 < len(gutters) <= _MAX_GUTTERS:
+        return []
     low = max(i.y1 for s in band.strips for i in s.items) - band.strips[0].y0
-    if not 0 < len(gutters) <= _MAX_GUTTERS or low < 2 * settings.size:
+    if low < 2 * settings.size:
         return []
     cells: list[list[Item]] = [[] for _ in range(len(gutters) + 1)]
     for item in band.items:
@@ -193,15 +195,15 @@ def _without_bridges(items: list[Item]) -> list[list[Item]]:
     edge = _emptiest_gutter(items)
     if edge is None:
         return []
-    bridges = sorted((i for i in items if i.x0 < edge < i.x1), key=lambda i: i.middle)
-    places = {id(bridge): n for n, bridge in enumerate(bridges)}
+    bridges = sorted([i for i in items if i.x0 < edge < i.x1], key=lambda i: i.middle)
     middles = [bridge.middle for bridge in bridges]
-    pieces: list[list[Item]] = [[] for _ in range(2 * len(bridges) + 1)]
+    beside: list[list[Item]] = [[] for _ in range(len(bridges) + 1)]
     for item in items:
-        if (place := places.get(id(item))) is not None:
-            pieces[2 * place + 1].append(item)
-        else:
-            pieces[2 * bisect_left(middles, item.middle)].append(item)
+        if not item.x0 < edge < item.x1:
+            beside[bisect_left(middles, (item.y0 + item.y1) / 2)].append(item)
+    pieces = [beside[0]]
+    for bridge, below in zip(bridges, beside[1:], strict=True):
+        pieces += ([bridge], below)
     return [p for p in pieces if p]
 
 
@@ -210,8 +212,8 @@ def _emptiest_gutter(items: Sequence[Item]) -> float | None:
     times as many as cross."""
     if len(items) < 2 * _LEAST_BESIDE + 1:
         return None
-    ends = sorted(i.x1 for i in items)
-    starts = sorted(i.x0 for i in items)
+    ends = sorted([i.x1 for i in items])
+    starts = sorted([i.x0 for i in items])
     count = len(items)
     begun = ended = 0
     best, fewest = None, count

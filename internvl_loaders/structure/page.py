@@ -72,9 +72,11 @@ def _elements(
     style = style_of([s for s in content.spans if s.upright])
     if tables and _chars(spans) > 60 and (prose := style_of(spans)).size > style.size:
         style = prose
-    furniture = find_furniture(content, spans, style.size, [t.rect for t in tables], neighbours)
+    parts = fragments(spans)
+    furniture = find_furniture(content, spans, parts, style.size, [t.rect for t in tables], neighbours)
     taken = {id(s) for line in (*furniture.head, *furniture.foot) for s in line.spans}
-    parts = fragments(s for s in spans if id(s) not in taken) if taken else fragments(spans)
+    if taken:
+        parts = fragments(s for s in spans if id(s) not in taken)
     figures, free = find_figures(content, join_initials(parts, style.size))
     items = _items(free, style)
     items += [Item(*t.rect, payload=t) for t in tables]

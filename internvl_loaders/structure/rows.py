@@ -21,19 +21,22 @@ class _Row:
         self.least_height = part.height
         self._starts = [part.x0]
 
-    def nearest(self, part: Line) -> Line:
-        if len(self.parts) == 1:
-            return self.parts[0]
-        at = bisect(self._starts, part.x0)
-        if at == 0 or at == len(self.parts):
-            return self.parts[max(at - 1, 0)]
-        before, after = self.parts[at - 1], self.parts[at]
-        return after if _distance(after, part) < _distance(before, part) else before
-
-    def overlaps(self, part: Line) -> bool:
-        """False where none of its parts can share half of the smaller height with `part`."""
-        half = 0.5 * min(self.least_height, part.height)
-        return self.bottom - part.y0 > half or half <= 0
+    def nearest(self, x0: float, x1: float) -> Line:
+        """The part with the least white between its sides and these, of those whose x0 are next to `x0`."""
+        parts = self.parts
+        at = bisect(self._starts, x0)
+        if at == 0:
+            return parts[0]
+        before = parts[at - 1]
+        if at == len(parts):
+            return before
+        after = parts[at]
+        white, following = x0 - before.x1, after.x0 - x1
+        if before.x0 - x1 > white:
+            white = before.x0 - x1
+        if x0 - after.x1 > following:
+            following = x0 - after.x1
+        return after if following < white else before
 
     def add(self, part: Line) -> None:
         at = bisect(self._starts, part.x0)
@@ -41,11 +44,6 @@ class _Row:
         self.parts.insert(at, part)
         self.bottom = max(self.bottom, part.y1)
         self.least_height = min(self.least_height, part.height)
-
-
-def _distance(part: Line, other: Line) -> float:
-    """Between their sides; negative where they overlap."""
-    return max(part.x0 - other.x1, other.x0 - part.x1)
 
 
 def rows(parts: Sequence[Line]) -> list[list[Line]]:
@@ -57,18 +55,23 @@ def rows(parts: Sequence[Line]) -> list[list[Line]]:
     done: list[_Row] = []
     near: list[_Row] = []
     for part in sorted(parts, key=lambda p: (p.y0 + p.y1, p.x0)):
+        x0, y0, x1, y1 = part.x0, part.y0, part.x1, part.y1
+        height, width = y1 - y0, x1 - x0
         best: _Row | None = None
         most = 0.5
-        near = [row for row in near[-_MOST_NEAR:] if row.bottom >= part.y0]
+        near = [row for row in near[-_MOST_NEAR:] if row.bottom >= y0]
         for row in near:
-            if not row.overlaps(part):
+            half = 0.5 * (row.least_height if row.least_height < height else height)
+            if row.bottom - y0 <= half and half > 0:  # none of its parts can share so much height
                 continue
-            other = row.nearest(part)
-            beside = min(other.x1, part.x1) - max(other.x0, part.x0)
-            if beside >= 0.5 * min(other.width, part.width) + 0.01:
+            other = row.nearest(x0, x1)
+            left, right = (other.x0 if other.x0 > x0 else x0), (other.x1 if other.x1 < x1 else x1)
+            other_width = other.x1 - other.x0
+            if right - left >= 0.5 * (other_width if other_width < width else width) + 0.01:
                 continue
-            height = min(other.y1 - other.y0, part.y1 - part.y0)
-            overlap = (min(other.y1, part.y1) - max(other.y0, part.y0)) / height if height > 0 else 1.0
+            top, bottom = (other.y0 if other.y0 > y0 else y0), (other.y1 if other.y1 < y1 else y1)
+            lower = other.y1 - other.y0 if other.y1 - other.y0 < height else height
+            overlap = (bottom - top) / lower if lower > 0 else 1.0
             if overlap > most:
                 best, most = row, overlap
         if best is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
+from operator import attrgetter
 from typing import NamedTuple
 
 from internvl_loaders.structure.lines import Line
@@ -53,19 +54,20 @@ class Strip(NamedTuple):
 def strips_of(items: list[Item]) -> list[Strip]:
     """Items grouped by shared height, top to bottom."""
     spans = []
-    for item in items:
+    for n, item in enumerate(items):
         shrink = _SHRINK * (item.y1 - item.y0) if item.line else 0.0
-        spans.append((item.y0 + shrink, item.y1 - shrink, item))
-    spans.sort(key=lambda s: s[:2])
+        spans.append((item.y0 + shrink, item.y1 - shrink, n, item))
+    spans.sort()
     strips: list[Strip] = []
     group: list[Item] = []
     y0, y1 = spans[0][:2]
-    for top, bottom, item in spans:
+    for top, bottom, _, item in spans:
         if top >= y1 and group:
             strips.append(Strip(group, y0, y1))
             group, y0 = [], top
         group.append(item)
-        y1 = max(y1, bottom)
+        if bottom > y1:
+            y1 = bottom
     return _zipped([*strips, Strip(group, y0, y1)])
 
 
@@ -100,10 +102,11 @@ def gaps_of(items: Sequence[Item], least: float) -> list[Gap]:
     """The white columns beside and among the items, left to right, at least so wide."""
     gaps: list[Gap] = []
     right = -inf
-    for item in sorted(items, key=lambda i: i.x0):
+    for item in sorted(items, key=attrgetter("x0")):
         if item.x0 - right >= least:
             gaps.append(Gap(right, item.x0))
-        right = max(right, item.x1)
+        if item.x1 > right:
+            right = item.x1
     gaps.append(Gap(right, inf))
     if len(gaps) > _MOST_GAPS:
         least = sorted((g.x1 - g.x0 for g in gaps), reverse=True)[_MOST_GAPS - 1]
