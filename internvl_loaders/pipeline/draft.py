@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 from internvl_loaders.document import Block, Image, Status
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Draft:
+    """OCR has time `until` (of `time.monotonic`); `late` counts the lines for which there was none."""
+
     status: Status = "ok"
     reasons: list[str] = field(default_factory=list)
     method: str = ""
@@ -28,6 +31,8 @@ class Draft:
     size: tuple[float, float] = (0.0, 0.0)
     image: PIL.Image.Image | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    until: float = inf
+    late: int = 0
 
     @property
     def says_something(self) -> bool:

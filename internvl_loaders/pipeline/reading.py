@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _LEAST_PICTURE_CONFIDENCE = 0.7
 """Of what OCR sees in a picture; photographs give a few letters below it."""
 
+_FOR_OCR = 0.8
+"""Share of a page's time after which no more lines are read: what was read is kept."""
+
 _PIXELS_PER_TILE = 4 * 448**2
 """Of an image for a model: twice what its tiles show in both directions, so that scaling costs nothing."""
 
@@ -54,10 +57,12 @@ class OpenDocument:
         self.options = options
         self.reader = open_document(document, name=name, password=options.password, limits=options.limits)
         self._contents: OrderedDict[int, Content] = OrderedDict()
+        self._late = False
 
     def answer(self, request: dict[str, Any]) -> Reply:
         """`open`: how many pages it has, and its hash. `page`: a page as JSON. `show`: that, and after it the
-        picture that a model is to read, where it is to."""
+        picture that a model is to read, where it is to. The page is `late` where it has lines that there was
+        no time for."""
         if request["op"] == "open":
             return {"pages": len(self), "sha256": sha256(self.document)}, b""
         started, beside = time.perf_counter(), request.get("beside", ())
@@ -68,10 +73,11 @@ class OpenDocument:
             page = self.read(request["page"], request["threads"], beside)
         timings = {**page.timings, "total": round(time.perf_counter() - started, 4)}
         told = page.model_copy(update={"timings": timings}).model_dump_json().encode()
+        head: dict[str, Any] = {"late": True} if self._late else {}
         if picture is None:
-            return {}, told
+            return head, told
         shape, pixels = packed(picture)
-        return {"picture": shape, "page": len(told)}, told + pixels
+        return head | {"picture": shape, "page": len(told)}, told + pixels
 
     def __len__(self) -> int:
         return len(self.reader)
@@ -85,7 +91,8 @@ class OpenDocument:
         Raises PageError, or what a reader raises.
         """
         index = number - 1
-        draft = Draft(size=self.reader.size(index))
+        until = time.monotonic() + _FOR_OCR * self.options.limits.max_seconds
+        draft = Draft(size=self.reader.size(index), until=until)
         choice = self.options.transcriber
         with draft.timed("content"):
             verdict = judge(self._content(index))
@@ -144,6 +151,11 @@ class OpenDocument:
 
     def _page(self, draft: Draft, index: int) -> Page:
         notes = self.reader.notes(index)
+        self._late = draft.late > 0
+        if self._late:
+            most = self.options.limits.max_seconds
+            late = f"there was no time to read {_lines(draft.late)} of text on the page image"
+            notes = [*notes, f"{late}; raise max_seconds ({most:g})"]
         if notes and draft.status == "ok":
             draft.status = "fallback"
         draft.reasons.extend(notes)
@@ -233,8 +245,8 @@ class OpenDocument:
         draft.image = reading.image or image
         if reading.unread:
             draft.status = "fallback"
-            lines = f"{reading.unread} line{'s' * (reading.unread > 1)}"
-            draft.reasons.append(f"{lines} of text on the page image could not be read: too small or faint")
+            told = f"{_lines(reading.unread)} of text on the page image could not be read: too small or faint"
+            draft.reasons.append(told)
         with draft.timed("structure"):
             draft.blocks = structure(reading.content, words=self.options.words)
         if not draft.says_something and self._content(index).figures and is_blank(image):
@@ -269,10 +281,15 @@ class OpenDocument:
         return encoded(self._rendered(draft, index))
 
 
+def _lines(count: int) -> str:
+    return f"{count} line{'s' * (count > 1)}"
+
+
 def _ocr(draft: Draft, image: PIL.Image.Image, dpi: float, threads: int) -> OCRPage:
     """What OCR sees on an image, its content made sane."""
     with draft.timed("ocr"):
-        reading = _transcriber(threads).read(image, dpi)
+        reading = _transcriber(threads).read(image, dpi, draft.until)
+    draft.late += reading.late
     return replace(reading, content=sane(reading.content))
 
 

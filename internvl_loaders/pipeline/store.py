@@ -43,7 +43,10 @@ class PageStore:
         def keep(reply: Reply) -> None:
             # The engine may be open by now: the page is kept as read by the engine that did.
             head = reply[0]
-            if not head.keys() & {"error", "without"} and (key := self._key(sha256, number)) is not None:
+            if (
+                not head.keys() & {"error", "without", "late"}
+                and (key := self._key(sha256, number)) is not None
+            ):
                 cache.put(key, reply[1])
 
         return keep

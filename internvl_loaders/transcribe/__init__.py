@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ class OCRPage:
 
     `rotation` is the clockwise turn (0, 90, 180, 270) and `skew` the clockwise tilt in degrees
     that were undone; `image` is the page as it was read, upright; `unread` counts the lines that were
-    seen and gave no text.
+    seen and gave no text, `late` those that there was no time for.
     """
 
     content: Content
@@ -26,13 +27,16 @@ class OCRPage:
     confidence: float | None = None
     image: PIL.Image.Image | None = None
     unread: int = 0
+    late: int = 0
     timings: dict[str, float] = field(default_factory=dict)
 
 
 class ImageTranscriber(Protocol):
     """Reads a page image. One instance a worker process; loads its weights on first use."""
 
-    def read(self, image: PIL.Image.Image, dpi: float) -> OCRPage: ...
+    def read(self, image: PIL.Image.Image, dpi: float, until: float = inf) -> OCRPage:
+        """After `until` (of `time.monotonic`) no more lines are begun."""
+        ...
 
     def upright(self, image: PIL.Image.Image) -> tuple[PIL.Image.Image, int]:
         """The page upright, and the clockwise turn (0, 90, 180, 270) that was undone."""

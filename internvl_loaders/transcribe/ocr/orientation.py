@@ -6,7 +6,7 @@ Quads are (n, 4, 2) arrays of pixels as `ppocr` gives them. No network but the r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
-    Recognise = Callable[[Array], Line]
+    Recognise = Callable[[Sequence[Array]], list[Line]]
 
 SURE = 0.93
 """Mean confidence from which lines are taken to be read the right way up."""
@@ -75,10 +75,11 @@ def find_rotation(image: Array, quads: Array, recognise: Recognise) -> tuple[int
     ratio = lengths[usable] / np.minimum(width, height)[usable].clip(1)
     sample = usable[np.argsort(np.abs(np.log(ratio / _SAMPLE_RATIO)), kind="stable")][:_SAMPLE]
     crops = {int(i): cut_out(image, quads[i], sideways) for i in sample}
-    read = {i: recognise(crop) for i, crop in crops.items()}
+    read = dict(zip(crops, recognise(list(crops.values())), strict=True))
     flipped = False
     if mean_confidence(read.values()) < SURE:
-        other = {i: recognise(np.ascontiguousarray(crop[::-1, ::-1])) for i, crop in crops.items()}
+        turned = recognise([np.ascontiguousarray(crop[::-1, ::-1]) for crop in crops.values()])
+        other = dict(zip(crops, turned, strict=True))
         if mean_confidence(other.values()) > mean_confidence(read.values()) + _LEAST_LEAD:
             read, crops, flipped = other, {i: c[::-1, ::-1] for i, c in crops.items()}, True
     if mean_confidence(read.values()) < _LEAST_SEEN:
@@ -102,9 +103,8 @@ def _written_vertically(crops: Mapping[int, Array], read: Mapping[int, Line], re
         return False
     longest = sorted(read, key=lambda i: -len(read[i].text))[:4]
     # Horizontal writing, stood up so, reads as something else altogether.
-    agreement = [
-        fuzz.ratio(recognise(_row_of_characters(crops[i], read[i])).text, read[i].text) for i in longest
-    ]
+    rows = recognise([_row_of_characters(crops[i], read[i]) for i in longest])
+    agreement = [fuzz.ratio(row.text, read[i].text) for i, row in zip(longest, rows, strict=True)]
     return sum(agreement) / len(agreement) > _AGREEMENT
 
 

@@ -9,6 +9,8 @@ the top left.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -64,7 +66,7 @@ class PPOCR:
 
     @cached_property
     def _recogniser(self) -> Any:
-        return _session(RECOGNISER, self.threads)
+        return _session(RECOGNISER, 1)  # lines side by side take less than one line on all threads
 
     @cached_property
     def _characters(self) -> list[str]:
@@ -98,8 +100,14 @@ class PPOCR:
                 text[y0:y1, x0:x1] = seen[y0 - top : y1 - top, x0 - left : x1 - left]
         return text
 
-    def recognise(self, crop: Array) -> Line:
-        """The text of one line image of any size."""
+    def recognise(self, crops: Sequence[Array]) -> list[Line]:
+        """The texts of line images of any size."""
+        if min(self.threads, len(crops)) < 2:
+            return [self._recognised(crop) for crop in crops]
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(self._recognised, crops))
+
+    def _recognised(self, crop: Array) -> Line:
         width = max(8, math.ceil(LINE_HEIGHT * crop.shape[1] / crop.shape[0]))
         if crop.shape[:2] != (LINE_HEIGHT, width):
             crop = cv2.resize(crop, (width, LINE_HEIGHT))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
@@ -47,6 +48,8 @@ _CLEAR, _SEARCHES, _MOST_PIXELS = 7.5, 3, 64_000_000
 _LINE, _UNREAD_LINES, _UNREAD = 4.0, 3, 0.1
 """Length by height of a line, how many without text, and what share of all length they have at least, from
 which it is said that they were not read."""
+_AT_ONCE = 64
+"""Lines between two looks at the time."""
 _LEAST_SKEW = 0.3
 _ABOVE, _BELOW = 1.5, 2.5
 """Pixels, at the scale text was looked for, by which a quad is higher than the font size of its line.
@@ -64,8 +67,11 @@ class RapidOCRTranscriber:
         self.threads = threads
         self._networks = PPOCR(threads)
 
-    def read(self, image: PIL.Image.Image, dpi: float) -> OCRPage:
-        """The page's text, rulings and pictures in points; `image` is left as it is."""
+    def read(self, image: PIL.Image.Image, dpi: float, until: float = inf) -> OCRPage:
+        """The page's text, rulings and pictures in points; `image` is left as it is.
+
+        No more lines are begun after `until` (of `time.monotonic`).
+        """
         cv2.setNumThreads(self.threads)
         clock = _Clock()
         page = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
@@ -73,7 +79,10 @@ class RapidOCRTranscriber:
         with clock("recognise"):
             down = running_down(quads)
             crops = [cut_out(page, quad, bool(d)) for quad, d in zip(quads, down, strict=True)]
-            known |= {i: self._networks.recognise(c) for i, c in enumerate(crops) if i not in known}
+            rest = [i for i in range(len(crops)) if i not in known]
+            while rest and time.monotonic() < until:
+                some, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]
+                known |= zip(some, self._networks.recognise([crops[i] for i in some]), strict=True)
         with clock("orient"):
             skew = find_skew(quads)
             if abs(skew) >= _LEAST_SKEW:
@@ -98,6 +107,7 @@ class RapidOCRTranscriber:
             confidence=mean_confidence([x.recognised for x in lines]) if lines else None,
             image=_image(page, image, rotation, skew),
             unread=missed + _unread(known, quads),
+            late=len(rest),
             timings=clock.seconds,
         )
 
@@ -125,13 +135,14 @@ class RapidOCRTranscriber:
     def _lone_characters(
         self, page: Array, boxes: Array, rulings: Sequence[Ruling], scales: Array
     ) -> list[_TextLine]:
-        found = []
-        for quad in lone.candidates(page, boxes, rulings):
-            crop = cut_out(page, quad, turned=False)
-            line = self._networks.recognise(crop)
-            if lone.believable(line):
-                found.append(_TextLine(line, crop, quad, False, float(np.median(scales))))
-        return found
+        quads = lone.candidates(page, boxes, rulings)
+        crops = [cut_out(page, quad, turned=False) for quad in quads]
+        read = self._networks.recognise(crops)
+        return [
+            _TextLine(line, crop, quad, False, float(np.median(scales)))
+            for line, crop, quad in zip(read, crops, quads, strict=True)
+            if lone.believable(line)
+        ]
 
     def _detect(self, page: Array) -> _Found:
         """The page's lines; print too small for the scale of most is looked for at a scale of its own."""

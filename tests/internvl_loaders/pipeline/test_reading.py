@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import sys
 from itertools import product
+from pathlib import Path
 
 import PIL.Image
 import pytest
 
 from internvl_loaders.content import Content, Rect, Ruling, Span
+from internvl_loaders.document import Page
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline import reading
 from internvl_loaders.pipeline.reading import OpenDocument
+from internvl_loaders.pipeline.store import PageStore
 from internvl_loaders.structure.sane import sane
 from internvl_loaders.transcribe import OCRPage
 
@@ -61,11 +64,12 @@ class StubReader:
 
 
 class StubOCR:
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, late: int = 0) -> None:
         self.content = content
+        self.late = late
 
-    def read(self, image: PIL.Image.Image, dpi: float) -> OCRPage:
-        return OCRPage(self.content, confidence=0.9)
+    def read(self, image: PIL.Image.Image, dpi: float, until: float) -> OCRPage:
+        return OCRPage(self.content, confidence=0.9, late=self.late)
 
 
 @pytest.fixture
@@ -118,3 +122,26 @@ def test_a_page_of_impossible_numbers_is_read(monkeypatch: pytest.MonkeyPatch, t
         assert sorted(w.text for b in read.blocks for w in b.words) == sorted(
             s.text for s in impossible().spans
         )
+
+
+def test_lines_that_there_was_no_time_for_are_said_and_the_page_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scans = [Content(595, 842, figures=[Rect(0, 0, 595, 842)])] * 2
+    document = opened(monkeypatch, *scans, cache_dir=tmp_path)
+    kept = []
+    for number, late in ((1, 7), (2, 0)):
+        monkeypatch.setattr(reading, "_transcriber", lambda threads, late=late: StubOCR(page(), late))
+        reply = document.answer({"op": "page", "page": number, "threads": 1})
+        store = PageStore(document.options, None)
+        keep = store.keeper("0" * 64, number)
+        assert keep is not None
+        keep(reply)
+        kept.append((Page.model_validate_json(reply[1]), store.find("0" * 64, number) is not None))
+    (hurried, hurried_kept), (whole, whole_kept) = kept
+    assert (hurried.status, hurried_kept) == ("fallback", False)
+    assert hurried.reason == (
+        "there was no time to read 7 lines of text on the page image; raise max_seconds (120)"
+    )
+    assert "The quick brown fox" in hurried.text
+    assert (whole.status, whole.reason, whole_kept) == ("ok", "", True)
