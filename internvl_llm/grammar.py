@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from internvl_llm.errors import GrammarError
-from internvl_llm.schema import check_pattern
+from internvl_llm.schema import check_pattern, check_text
 
 _MOST_CHOICES = 5_000
 _LONGEST_CHOICES = 500_000
@@ -54,6 +54,7 @@ class Choice:
                 f"{len(self.choices):,} choices of {sum(map(len, self.choices)):,} characters",
                 remedy=f"Give {_MOST_CHOICES:,} at most, of {_LONGEST_CHOICES:,} characters together",
             )
+        check_text("".join(self.choices), "the choice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ class Exactly:
     """
 
     text: str
+
+    def __post_init__(self) -> None:
+        check_text(self.text, "the answer")
 
 
 Grammar: TypeAlias = JsonSchema | JsonObject | Regex | Choice | Exactly

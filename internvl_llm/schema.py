@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from internvl_llm.errors import GrammarError
+from internvl_llm.names import encodable
 
 FORMATS = frozenset(
     ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri")
@@ -35,6 +36,9 @@ _REFUSED = {
     "$dynamicRef": "Use $ref",
     "$recursiveRef": "Use $ref",
 }
+
+_ANNOTATIONS = frozenset(("title", "description", "default", "examples", "$comment"))
+"""What a grammar knows nothing of."""
 
 _ONE = ("items", "additionalProperties")
 _LIST = ("anyOf", "oneOf", "allOf", "prefixItems")
@@ -90,11 +94,14 @@ def ready(schema: Mapping[str, Any], what: str) -> dict[str, Any]:
     _permit_references(dict(nodes), what)
     closing = all(_alone(node) for _, node in nodes)
     for place, node in nodes:
+        for key in node.keys() & _ANNOTATIONS:
+            del node[key]
         _check(place, node, what)
         if closing:
             _close(node)
     for _, node in nodes:
         _translate(node)
+    check_text(json.dumps(copy, ensure_ascii=False), what)
     return copy  # type: ignore[no-any-return]
 
 
@@ -122,8 +129,18 @@ def _permit_values(nodes: Sequence[tuple[str, dict[str, Any]]], what: str) -> No
                 check_pattern(pattern, f"a pattern of {what}")
 
 
+def check_text(text: str, what: str) -> None:
+    """Raises GrammarError where it holds half a character, which nobody can write."""
+    if encodable(text) != text:
+        raise GrammarError(
+            f"{what} has half a character (a lone surrogate)",
+            remedy="Write whole characters, as UTF-8 has them",
+        )
+
+
 def check_pattern(pattern: str, what: str) -> None:
     """Raises GrammarError for one of a size that no automaton is made for."""
+    check_text(pattern, what)
     _permit(len(pattern), _LONGEST_PATTERN, "characters", what)
     if _written_out(pattern) > _MOST_REPEATS:
         raise GrammarError(f"{what} repeats more than {_MOST_REPEATS:,} times", remedy=_SMALLER)

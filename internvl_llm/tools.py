@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from internvl_llm.errors import OptionError
+from internvl_llm.schema import check_text
 
 MOST_TOOLS = 500
 
@@ -27,6 +28,8 @@ def check_tools(tools: Iterable[Tool], choice: str) -> tuple[Tool, ...]:
     names = [tool.name for tool in tools]
     if len(tools) > MOST_TOOLS:
         raise OptionError(f"{len(tools):,} tools", remedy=f"Give {MOST_TOOLS} at most")
+    for name in names:
+        check_text(name, f"the name of a tool, {name[:100]!a},")
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise OptionError(f"two tools are called {twice[0]}", remedy="Give each tool a name of its own")

@@ -85,7 +85,11 @@ class Encoder:
 
     def words(self, text: str) -> list[int]:
         """The tokens of untrusted text."""
-        return list(self._plain.encode(sound(text), add_special_tokens=False).ids) if text else []
+        return self.exactly(sound(text))
+
+    def exactly(self, text: str) -> list[int]:
+        """The tokens of these very characters, as a grammar asks for them."""
+        return list(self._plain.encode(text, add_special_tokens=False).ids) if text else []
 
 
 _encoders: WeakKeyDictionary[Any, Encoder] = WeakKeyDictionary()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from internvl_llm.errors import GrammarError, OptionError
-from internvl_llm.grammar import Choice, Regex
+from internvl_llm.grammar import Choice, Exactly, Regex
 from internvl_llm.schema import ready
 from internvl_llm.tools import Tool, check_tools
 
@@ -59,6 +59,28 @@ def test_large_ones_that_are() -> None:
     ready(doubling(5, "anyOf"), "the schema")
     tree = {"$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}}}, "$ref": "#/$defs/t"}
     ready(tree, "the schema")
+
+
+@pytest.mark.parametrize("half", ["\ud800", "a\udfff", "\udc00\ud800"])
+def test_half_a_character_is_refused_where_it_would_be_written(half: str) -> None:
+    """JSON can smuggle it in; UTF-8 cannot carry it."""
+    named = {"type": "object", "properties": {half: {}}}
+    for asked in (
+        lambda: ready(named, "the schema"),
+        lambda: ready({"enum": [{"a": [half]}]}, "the schema"),
+        lambda: ready({"type": "string", "pattern": half}, "the schema"),
+        lambda: Regex(half),
+        lambda: Choice(("yes", half)),
+        lambda: Exactly(half),
+        lambda: check_tools([Tool(half, "", {})], "auto"),
+    ):
+        with pytest.raises(GrammarError, match="half a character") as refused:
+            asked()  # type: ignore[no-untyped-call]
+        str(refused.value).encode()
+    described = {"type": "string", "description": half, "examples": [half], "title": half}
+    assert ready({"type": "object", "properties": {"title": described}}, "the schema") == {
+        "type": "object", "properties": {"title": {"type": "string"}}, "additionalProperties": False
+    }  # fmt: skip
 
 
 def test_other_grammars_and_tools() -> None:

@@ -137,7 +137,9 @@ class TransformersEngine(BaseEngine):
                 self._guidance = Guidance(self._tokenizer, self._encoder, self._cores[0].end_tokens)
         if isinstance(request.grammar, Exactly) and not request.tools:
             end = self._encoder.special["<|im_end|>"]
-            return self._guidance.constraint(lark.exactly([*self._encoder.words(request.grammar.text), end]))
+            return self._guidance.constraint(
+                lark.exactly([*self._encoder.exactly(request.grammar.text), end])
+            )
         form = FORMATS.get(self.prompting.dialect)
         if request.tools and form is None:
             raise MessageError("this model knows no tools", remedy="Leave tools, tool calls and results out")

@@ -136,7 +136,7 @@ class _Words:
         return [
             token
             for piece in pieces
-            for token in ([self._added[piece]] if piece in self._added else self._encoder.words(piece))
+            for token in ([self._added[piece]] if piece in self._added else self._encoder.exactly(piece))
         ]
 
 

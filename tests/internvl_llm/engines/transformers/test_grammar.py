@@ -58,6 +58,19 @@ def fits(guidance: Guidance, text: str, **asked: Any) -> bool:
     return bool(taken == len(tokens) and constraint.matcher.is_accepting())
 
 
+@pytest.mark.parametrize("text", ["\ufdd0\ufffe", "a\0b", "\U0001ffff\ufffd", "\ufeff\u2028"])
+def test_what_is_hardly_text_can_be_asked_for(guidance: Guidance, text: str) -> None:
+    """NUL and noncharacters are characters of UTF-8: a grammar that wants them can be followed to its end."""
+    written = lark.grammar(Request("Hi", grammar=Choice((text,))), None, {})
+    assert written is not None
+    constraint, said = guidance.constraint(written), list[int]()
+    while not constraint.complete:
+        [token, *_] = allowed([constraint], "cpu")[0].nonzero().flatten().tolist()
+        constraint.take(token)
+        said.append(token)
+    assert guidance._tokenizer.decode_bytes(said) == text.encode()
+
+
 GRAMMARS: list[tuple[Grammar, list[str], list[str]]] = [
     (
         Choice(("yes", "yes please", 'n/o\n"é')),
