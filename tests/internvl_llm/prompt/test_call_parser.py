@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from internvl_llm.prompt.dialects import FORMATS, describe
 from internvl_llm.prompt.quoted import Quoted
 from internvl_llm.request import Request
 from internvl_llm.tools import Tool
+from tests.kit.growth import growth
 from tests.kit.scripted import ScriptedEngine
 
 TOOL = Tool("send", "", {"type": "object", "properties": {"to": {"type": "string"}}})
@@ -96,26 +97,43 @@ HOSTILE = {
     "opens": "<tool_call>",
     "closes": "</tool_call>",
     "both": "<tool_call></tool_call>",
+    "cut tags": "<tool_call",
     "spaces": " ",
+    "lines": "\n",
     "open string": '<tool_call>{"a": "',
     "strings": '<tool_call>[",',
     "braces": "<tool_call>{",
+    "brackets": "[",
     "escapes": '<tool_call>{"a": "\\\\',
+    "backslashes": "\\",
     "less": "<",
     "heads": '<tool_call>{"name": "f", "arguments": {',
+    "calls in calls": '<tool_call>{"name": "f", "arguments": {"a": "<tool_call>"',
+    "calls": '<tool_call>{"name": "f", "arguments": {}}</tool_call>',
+    "calls the other way round": '<tool_call>{"arguments": {}, "name": "f"}</tool_call>',
+    "no ends": '<tool_call>{"name": "f", "arguments": {}}    ',
+    "long names": f'<tool_call>{{"name": "{"f" * 1500}',
 }
 
 
 @pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("size", [1, 10**9], ids=["a character", "one piece"])
-def test_hostile_text_takes_linear_time(unit: str, size: int) -> None:
-    """A text of the length of an answer many times over; what is not linear would take minutes."""
-    most = 3 * 10**4 if size == 1 else 4 * 10**5
-    for begin in ("", '<tool_call>{"name": "f", "arguments": {}'):
-        text = begin + unit * (most // len(unit)) + "</tool_call>"
-        parser = CallParser(FORMATS["hermes"], "s")
-        begun = time.process_time()
+@pytest.mark.parametrize(
+    ("size", "most"),
+    [(1, 10**4), (10**9, 5 * 10**4), pytest.param(10**9, 10**6, marks=pytest.mark.slow)],
+    ids=["by characters", "in one piece", "in one large piece"],
+)
+def test_hostile_text_takes_linear_time(unit: str, size: int, most: int) -> None:
+    """Four times the text four times the time, not sixteen times."""
+
+    def parse(text: str, quoted: Quoted | None) -> None:
+        parser = CallParser(FORMATS["hermes"], "s", quoted=quoted)
         for at in range(0, len(text), size):
             parser.push(text[at : at + size])
         parser.finish()
-        assert time.process_time() - begun < 10
+
+    quoted = Quoted([Message.user(f'"name": "f" {unit * 100}')])
+    quoted.mentions("f")  # its own time is not the parser's
+    for begin, page in (("", quoted), ('<tool_call>{"name": "f", "arguments": {}', None)):
+        texts = [begin + unit * (length // len(unit)) + "</tool_call>" for length in (most // 4, most)]
+        works = [partial(parse, text, page) for text in texts]
+        assert growth(*works, rounds=1 if most > 10**5 else 2) < 10
