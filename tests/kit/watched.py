@@ -1,7 +1,7 @@
-"""Runs a program and tells whom it, and all that it starts, asked to be sent to: connect, bind, sendto, sendmsg.
+"""Runs a program and tells whom it, and all that it starts, asks for: connect, bind, sendto, sendmsg.
 
-The kernel stops each of these calls until we have looked at its address (seccomp's user notification), so it
-sees native code as well, and nothing of it can be missed. What a filter of the program's own refuses is not seen.
+The kernel stops each of these calls until its address has been looked at (seccomp's user notification), so
+native code is seen as well, and nothing is missed. What a filter of the program's own refuses is not seen.
 
 Run as a program it waits for its watcher, and then becomes what its arguments are.
 """
@@ -16,10 +16,9 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from fcntl import ioctl
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 _CALLS = {"x86_64": (42, 49, 44, 46, 307), "aarch64": (203, 200, 206, 211, 269)}
 _ARCHS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -34,43 +33,37 @@ _MACHINE = os.uname().machine if hasattr(os, "uname") else ""
 POSSIBLE = sys.platform == "linux" and _MACHINE in _CALLS
 
 
-@dataclass(slots=True)
-class Watched:
-    """`asked` are addresses: `127.0.0.1:80`, `[::1]:80`, or another family's name and number."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-    asked: list[str] = field(default_factory=list)
-
-    @property
-    def outside(self) -> list[str]:
-        """Those that are not of this machine."""
-        return [to for to in self.asked if not to.startswith(("127.", "[::1]", "unix"))]
+def outside(asked: Iterable[str]) -> list[str]:
+    """Those addresses that are not of this machine, once each."""
+    return sorted({to for to in asked if not to.startswith(("127.", "[::1]", "unix"))})
 
 
-def watched(
-    command: Sequence[str], *, env: Mapping[str, str], cwd: str | None = None, timeout: float = 300
-) -> Watched:
+@contextmanager
+def watching(command: Sequence[str], **options: Any) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
+    """The process, with pipes for its standard input and output, and what it asks for, which is complete once
+    the block is left: addresses such as `127.0.0.1:80` and `[::1]:80`, `unix`, or another family's number.
+
+    `options` are Popen's.
+    """
     launcher = [sys.executable, os.path.abspath(__file__), *command]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(launcher, env=dict(env), cwd=cwd, **pipes) as process:  # type: ignore[call-overload]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    asked: list[str] = []
+    with subprocess.Popen(launcher, **pipes | options) as process:
+        assert process.stdin is not None and process.stdout is not None
         listener = _descriptor_of(process.pid, int(process.stdout.readline()))
-        asked: list[str] = []
         watcher = threading.Thread(target=_watch, args=(listener, asked), daemon=True)
         watcher.start()
-        try:
-            out, err = process.communicate(b"\n", timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        watcher.join(10)
-        os.close(listener)
-    return Watched(process.returncode, out.decode(), err.decode(), asked)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        yield process, asked
+    watcher.join(10)
+    os.close(listener)
 
 
 def _watch(listener: int, asked: list[str]) -> None:
     """Until the last of the processes has ended."""
+    from fcntl import ioctl
+
     events = select.poll()
     events.register(listener, select.POLLIN)
     while True:
@@ -126,7 +119,10 @@ def _descriptor_of(process: int, number: int) -> int:
 def _install() -> int:
     """The filter, in this process and all that follow; the descriptor of whoever listens."""
     calls = _CALLS[_MACHINE]
-    steps = [struct.pack("HBBI", 0x20, 0, 0, 4), struct.pack("HBBI", 0x15, 0, len(calls) + 1, _ARCHS[_MACHINE])]
+    steps = [
+        struct.pack("HBBI", 0x20, 0, 0, 4),
+        struct.pack("HBBI", 0x15, 0, len(calls) + 1, _ARCHS[_MACHINE]),
+    ]
     steps += [struct.pack("HBBI", 0x20, 0, 0, 0)]
     steps += [struct.pack("HBBI", 0x15, len(calls) - at, 0, number) for at, number in enumerate(calls)]
     steps += [struct.pack("HBBI", 0x06, 0, 0, end) for end in (_ALLOW, _USER_NOTIF)]
@@ -139,7 +135,9 @@ def _install() -> int:
     libc.prctl(38, *map(ctypes.c_ulong, (1, 0, 0, 0)))
     program = Program(len(steps), code)
     new_listener = ctypes.c_ulong(8)
-    found = libc.syscall(ctypes.c_long(_SECCOMP[_MACHINE]), ctypes.c_ulong(1), new_listener, ctypes.byref(program))
+    found = libc.syscall(
+        ctypes.c_long(_SECCOMP[_MACHINE]), ctypes.c_ulong(1), new_listener, ctypes.byref(program)
+    )
     if found < 0:
         raise OSError(ctypes.get_errno(), "seccomp")
     return int(found)

@@ -56,7 +56,7 @@ def _answer(wanted: Grammar, described: Described) -> _Tag:
         case Choice(choices):
             return _either(*map(_literal, choices))
         case Exactly(text):
-            return _sequence(*map(_token, described.encoder.words(text)))
+            return _sequence(*map(_token, described.encoder.exactly(text)))
 
 
 def _calls(tools: list[Tool], form: Format, described: Described, *, several: bool) -> _Tag:

@@ -79,7 +79,7 @@ class Parameters:
             return None
         encoder = self._described.encoder
         if isinstance(request.grammar, Exactly) and not request.tools:
-            return lark.exactly([*encoder.words(request.grammar.text), encoder.special["<|im_end|>"]])
+            return lark.exactly([*encoder.exactly(request.grammar.text), encoder.special["<|im_end|>"]])
         form = FORMATS.get(self._described.prompting.dialect)
         if request.tools and form is None:
             raise MessageError("this model knows no tools", remedy="Leave tools, tool calls and results out")
