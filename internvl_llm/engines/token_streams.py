@@ -115,6 +115,8 @@ class TokenStreamEngine(BaseEngine):
         self._tasks: dict[asyncio.Task[None], _Sample] = {}
         """Those that are followed, on the loop alone."""
         self._closing = threading.Lock()
+        self._shut = False
+        self._death: InternVLError | None = None
         self._close_at_exit = close_at_exit(self)
 
     @property
@@ -146,7 +148,7 @@ class TokenStreamEngine(BaseEngine):
     def start(self, request: Request, listener: Listener) -> _Started:
         """Grammars are refused before media are looked at, and prompts too long before they are drawn."""
         if self.closed:
-            raise engine_closed()
+            raise self._gone()
         parameters = self.parameters(request)
         prompt = self.prompting.tokenize(request)
         max_tokens = self.prompting.room(prompt, request.sampling.max_tokens)
@@ -159,9 +161,9 @@ class TokenStreamEngine(BaseEngine):
         try:
             self._loop.call_soon_threadsafe(self._follow, samples, streams)
         except RuntimeError as error:  # the loop is gone
-            raise engine_closed() from error
+            raise self._gone() from error
         if self.closed:  # meanwhile, and the loop may not have come to it
-            raise engine_closed()
+            raise self._gone()
         return started
 
     def count_tokens(self, request: Request) -> Usage:
@@ -169,14 +171,26 @@ class TokenStreamEngine(BaseEngine):
         return Usage(len(prompt.ids), 0, prompt.image_tokens)
 
     def close(self) -> None:
+        self.closed = True
         with self._closing:
-            if self.closed:
+            if self._shut:
                 return
-            self.closed = True
+            self._shut = True
             atexit.unregister(self._close_at_exit)
             ended = asyncio.run_coroutine_threadsafe(self._end_all(), self._loop)
             ended.result()
             self.shut_down()
+
+    def die(self, why: InternVLError) -> InternVLError:
+        """The library's engine is no more: who opens it again gets another."""
+        self._death = self._death or why
+        if not self.closed:
+            self.closed = True
+            threading.Thread(target=self.close, name="internvl-closing").start()
+        return self._death
+
+    def _gone(self) -> InternVLError:
+        return self._death or engine_closed()
 
     def cancel(self, samples: Sequence[_Sample]) -> None:
         with suppress(RuntimeError):  # the loop is gone, and with it what ran
@@ -187,7 +201,7 @@ class TokenStreamEngine(BaseEngine):
     def _follow(self, samples: Sequence[_Sample], streams: Sequence[Steps]) -> None:
         for sample, steps in zip(samples, streams, strict=True):
             if self.closed:
-                sample.fail(engine_closed())
+                sample.fail(self._gone())
             elif not sample.ended:  # nobody waits any more
                 task = self._loop.create_task(self._tell(sample, steps))
                 self._tasks[task] = sample
@@ -217,7 +231,7 @@ class TokenStreamEngine(BaseEngine):
     async def _end_all(self) -> None:
         tasks = dict(self._tasks)
         for task, sample in tasks.items():
-            sample.fail(engine_closed())
+            sample.fail(self._gone())
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 

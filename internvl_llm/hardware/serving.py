@@ -11,6 +11,9 @@ from internvl_llm.hardware.footprint import OVERHEAD, Footprint, Workload
 MEMORY_SHARE = 0.9
 """Of a GPU's memory, as vLLM takes it where it is not told."""
 
+_LEAST = 4096
+"""Tokens of context with which a page can be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -80,22 +83,27 @@ def split(
                 f"{_gb(memory)}, {share:.0%} of it used, leave room for {there.tokens:,} tokens a copy",
             )
     most = max(ways, default=1)
+    each = "one GPU" if most == 1 else f"each of {most} GPUs"
     one = need(model, most, memory, share)
     raise PlacementError(
-        f"{model.name} needs {_gb(one.weights + one.working + context * one.kv_per_token)} on each of "
-        f"{most} GPUs for {context:,} tokens of context; there is {share:.0%} of {_gb(memory)}",
+        f"{model.name} needs {_gb(one.weights + one.working + context * one.kv_per_token)} on {each} "
+        f"for {context:,} tokens of context; there is {share:.0%} of {_gb(memory)}",
         remedy=_remedy(model, heads, memory, gpus, share, context),
     )
 
 
 def _remedy(model: Footprint, heads: int, memory: int, gpus: int, share: float, context: int) -> str:
+    ways = []
     for count in range(gpus + 1, 17):
         if heads % count == 0 and need(model, count, memory, share).tokens >= context:
-            return f"Use {count} such GPUs, or a smaller model"
+            ways.append(f"Use {count} such GPUs")
+            break
     left = max(need(model, count, memory, share).tokens for count in range(1, gpus + 1) if heads % count == 0)
-    if left >= 4096:
-        return f"Lower the context to {left // 1024 * 1024:,} tokens, or use a smaller model"
-    return "Use GPUs with more memory, or a smaller model"
+    if left >= _LEAST:
+        ways.append(f"allow {left // 1024 * 1024:,} tokens of context (context_tokens)")
+    ways.append("take a smaller model" if ways else "Take a smaller model, or GPUs with more memory")
+    *first, last = ways
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _gb(count: int) -> str:

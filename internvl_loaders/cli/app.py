@@ -185,11 +185,27 @@ def ask(
 @app.command()
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    serve: Annotated[
+        str | None, typer.Option(help="Write the commands of servers for this member.", metavar="NAME")
+    ] = None,
+    gpus: Annotated[int, typer.Option(help="That serve it.", min=1, max=64)] = 1,
+    gpu_memory: Annotated[float, typer.Option(help="GB of each of them.", min=1)] = 80,
+    context_tokens: Annotated[
+        int | None, typer.Option(help="Of a prompt and its answer; the member's own if left out.", min=1)
+    ] = None,
+    debug: _Debug = False,
 ) -> None:
-    """The InternVL family: what its members need, and what fits on this machine."""
+    """The InternVL family: what its members need, what fits on this machine, and how servers are started."""
     from internvl_loaders.cli.models import machine, print_table, to_json
 
-    if as_json:
+    if serve is not None:
+        from internvl_llm.checkpoints.family import member
+        from internvl_loaders.cli.serve import lines, plan
+
+        with errors(debug):
+            for line in lines(plan(member(serve), gpus, int(gpu_memory * 1e9), context_tokens)):
+                typer.echo(line)
+    elif as_json:
         typer.echo(to_json(machine()))
     else:
         print_table(machine())
@@ -225,10 +241,17 @@ def clear(cache_dir: _CacheDir = None) -> None:
 def mcp(
     folders: Annotated[list[Path], typer.Argument(help="Folders whose documents may be read.")],
     *,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Serve over HTTP, at /mcp of this address. Who reaches it may read the folders.",
+        ),
+    ] = None,
     debug: _Debug = False,
     **fields: Any,
 ) -> None:
-    """Serve the documents of folders to agents: an MCP server on standard input and output.
+    """Serve the documents of folders to agents: an MCP server on standard input and output, or over HTTP.
 
     With an engine, agents can ask about pages: it answers ask_page.
     """
@@ -242,7 +265,12 @@ def mcp(
             from internvl_llm.engines.open import opened
 
             engine = opened(engine)
-        server(DocumentTools(folders, engine=engine)).run()
+        tools = server(DocumentTools(folders, engine=engine))
+        if http is None:
+            tools.run()
+        else:
+            host, port = _address(http)
+            tools.run("streamable-http", host=host, port=port)
 
 
 @app.command()
@@ -251,6 +279,13 @@ def check() -> None:
     from internvl_loaders.cli.check import findings, print_table
 
     print_table(findings())
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise OptionError(f"{text!r} is no address", remedy="Give HOST:PORT, as 127.0.0.1:8765")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _formats(values: Iterable[str]) -> list[Format]:

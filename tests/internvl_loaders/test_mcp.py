@@ -1,8 +1,10 @@
-"""The MCP server through the SDK's own client: in memory, and as the command on standard streams."""
+"""The MCP server through the SDK's own client: in memory, and as the command on standard streams or HTTP."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from mcp import Client, StdioServerParameters
 
 from internvl_loaders.agents import DocumentTools
 from internvl_loaders.mcp import server
+from tests.internvl_loaders.cli.test_app import internvl
 from tests.kit.pdfs import pdf
 
 
@@ -60,3 +63,34 @@ async def test_the_command(folder: Path) -> None:
     async with Client(command) as client:
         found = await client.call_tool("search_in_document", {"path": "a.pdf", "query": "delivery note"})
         assert text(found).startswith("page 2")
+
+
+async def test_over_http(folder: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = [sys.executable, "-c", "from internvl_loaders.cli.app import app; app()"]
+    process = await asyncio.create_subprocess_exec(
+        *program, "mcp", str(folder), "--http", f"127.0.0.1:{port}", stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        for _ in range(600):
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                break
+            except OSError:
+                assert process.returncode is None
+                await asyncio.sleep(0.1)
+        async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+            found = await client.call_tool("search_in_document", {"path": "a.pdf", "query": "delivery note"})
+            assert text(found).startswith("page 2")
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def test_an_address_that_is_none(folder: Path) -> None:
+    for wrong in ("8765x", "localhost", "localhost:0", "localhost:70000"):
+        run = internvl("mcp", folder, "--http", wrong)
+        assert run.returncode == 2 and "HOST:PORT" in run.stderr

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 pytest.importorskip("vllm")
@@ -14,13 +16,22 @@ from internvl_llm.engine import EngineSpec
 from internvl_llm.engines.open import open_engine
 from internvl_llm.engines.transformers.engine import TransformersEngine
 from internvl_llm.engines.vllm.engine import VLLMEngine
-from internvl_llm.errors import GrammarError, OptionError
+from internvl_llm.errors import EngineError, GrammarError, OptionError
 from internvl_llm.events import TextDelta
 from internvl_llm.grammar import Choice, Exactly, JsonSchema, Regex
 from internvl_llm.messages import Image, Message
 from internvl_llm.request import Request, Sampling
 from tests.kit.checkpoints import built
-from tests.kit.engine_contract import PARAMETERS, EngineContract, calling, requests, warm, whole
+from tests.kit.engine_contract import (
+    PARAMETERS,
+    EngineContract,
+    calling,
+    endless,
+    eventually,
+    requests,
+    warm,
+    whole,
+)
 from tests.kit.pictures import gradient
 
 pytestmark = pytest.mark.servers
@@ -150,6 +161,27 @@ def test_drafts_change_nothing(reference: TransformersEngine) -> None:
         assert dict(engine.capabilities.details)["drafts"] == "4 tokens"
     finally:
         engine.close()
+
+
+def test_a_process_that_dies_is_told_and_started_anew() -> None:
+    wanted = spec(built("tiny"), max_batch=2)
+    first = open_engine(wanted)
+    assert first.generate([requests()[0]])[0].text
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(first.generate, [endless()])
+        eventually(lambda: first._tasks)  # type: ignore[attr-defined]
+        for child in psutil.Process().children():
+            if "EngineCore" in child.name() or "EngineCore" in " ".join(child.cmdline()):
+                child.kill()
+        with pytest.raises(EngineError, match="process has ended"):
+            waiting.result(60)
+    assert first.closed  # type: ignore[attr-defined]
+    second = open_engine(wanted)
+    try:
+        assert second is not first
+        assert second.generate([requests()[0]])[0].text
+    finally:
+        second.close()
 
 
 def test_options_that_cannot_be() -> None:

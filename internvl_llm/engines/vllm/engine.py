@@ -43,7 +43,6 @@ class VLLMEngine(TokenStreamEngine):
         described = describe(spec)
         chosen = settings(spec, described)
         self._thread = LoopThread("internvl-vllm")
-        self._fatal: InternVLError | None = None
         starting = asyncio.run_coroutine_threadsafe(_started(chosen.arguments), self._thread.loop)
         try:
             self._llm = starting.result()
@@ -71,8 +70,6 @@ class VLLMEngine(TokenStreamEngine):
     def samples(
         self, request: Request, parameters: SamplingParams, prompt: TokenizedPrompt, max_tokens: int
     ) -> list[Steps]:
-        if self._fatal is not None:
-            raise self._fatal
         inputs = self._inputs.of(prompt)
         return [
             self._steps(inputs, of_sample(parameters, request, number, max_tokens), prompt)
@@ -108,12 +105,12 @@ class VLLMEngine(TokenStreamEngine):
 
     def explain(self, error: Exception) -> InternVLError:
         if isinstance(error, EngineDeadError):
-            self.closed = True  # for those who open it anew; what is left of it is ended with the process
-            self._fatal = EngineError(
-                "vLLM's engine process has ended",
-                remedy="See what it wrote on standard error, and open the engine again",
+            return self.die(
+                EngineError(
+                    "vLLM's engine process has ended",
+                    remedy="See what it wrote on standard error, and open the engine again",
+                )
             )
-            return self._fatal
         why = _first_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
         if isinstance(error, VLLMValidationError) and "rammar" in why:
             return GrammarError(f"vLLM cannot follow the grammar ({why})", remedy="Ask for something simpler")
