@@ -27,6 +27,8 @@ _MAX_LENGTH = 200
 
 _TAG = re.compile(r"(</?(?:ref|box)>)")
 _BOX = re.compile(rf"\[([^\[\]]{{1,{_MAX_LENGTH}}})\]")
+_BARE = re.compile(rf"\[\[[^\[\]]{{1,{_MAX_LENGTH}}}\](?:[ ]?,[ ]?\[[^\[\]]{{1,{_MAX_LENGTH}}}\])*\]?")
+"""What a server that drops special tokens leaves of boxes."""
 _NUMBER = re.compile(r"\s*(-?[0-9]{1,9}(?:\.[0-9]{0,9})?)\s*", re.ASCII)
 
 
@@ -52,7 +54,9 @@ def boxes(text: str) -> tuple[Grounded, ...]:
     """The boxes of an answer, in order. A box has the label of the last `<ref>` before it, none is "".
 
     Whatever the model wrote: corners are ordered and moved into the image, what is no box is left out, and a
-    box whose end was cut off still counts. Never raises; in linear time.
+    box whose end was cut off still counts. Of a text without any tag, as of a server that drops special
+    tokens, bare `[[x1, y1, x2, y2], ...]` on the grid are read, with the words right before them as their
+    label. Never raises; in linear time.
     """
     return tuple(_parse(text))
 
@@ -65,6 +69,8 @@ def image_boxes(text: str, size: tuple[int, int]) -> tuple[tuple[str, tuple[int,
 
 def strip(text: str) -> str:
     """What an answer says without its boxes and tags; labels stay."""
+    if not _TAG.search(text):
+        text = _BARE.sub(lambda found: "" if any(_bare(found[0])) else found[0], text)
     outside, in_box = [], False
     for index, piece in enumerate(_TAG.split(text)):
         if index % 2:
@@ -92,6 +98,11 @@ def grammar(label: str | None = None, most: int = 1) -> Regex:
 
 
 def _parse(text: str) -> Iterator[Grounded]:
+    if not _TAG.search(text):
+        for found in _BARE.finditer(text):
+            label = _words_before(text, found.start())
+            yield from (Grounded(label, *corners) for corners in _bare(found[0]) if corners)
+        return
     label, tag = "", ""
     for index, piece in enumerate(_TAG.split(text)):
         if index % 2:
@@ -102,6 +113,20 @@ def _parse(text: str) -> Iterator[Grounded]:
             for numbers in _BOX.findall(piece):
                 if corners := _corners(numbers):
                     yield Grounded(label, *corners)
+
+
+def _words_before(text: str, end: int) -> str:
+    """Of one line, after the last bracket. Words that a blank parts from the box are no label, but what an
+    answer says."""
+    words = re.split(r"[\[\]\n]", text[max(0, end - _MAX_LENGTH) : end])[-1]
+    return "" if words.endswith(" ") else " ".join(words.split())
+
+
+def _bare(boxes: str) -> list[tuple[float, float, float, float] | None]:
+    """None for what is no box, and for all where one leads out of the grid: those are other numbers."""
+    numbers = [float(number) for number in re.findall(r"-?\d{1,9}(?:\.\d{0,9})?", boxes, re.ASCII)]
+    within = all(0 <= number <= GRID for number in numbers)
+    return [_corners(one) if within else None for one in _BOX.findall(boxes)]
 
 
 def _corners(numbers: str) -> tuple[float, float, float, float] | None:

@@ -51,6 +51,19 @@ def engine() -> Engine:
         ("<box>[[" + " " * 200 + "1, 2, 3, 4]]</box>", []),
         ("[[1, 2, 3, 4]] </box> <ref>[[1, 2, 3, 4]]</ref> <BOX>[[1, 2, 3, 4]]</BOX>", []),
         ("", []),
+        ("[[1, 2, 3, 4]]", [grounded("", 1, 2, 3, 4)]),
+        (
+            "the total[[1, 2, 3, 4], [5,6,7,8]] and\na cat[[9,9,9,9]]dog[[0, 0, 1000, 1000]]",
+            [
+                grounded("the total", 1, 2, 3, 4),
+                grounded("the total", 5, 6, 7, 8),
+                grounded("a cat", 9, 9, 9, 9),
+                grounded("dog", 0, 0, 1000, 1000),
+            ],
+        ),
+        ("It is at [[1, 2, 3, 4]].", [grounded("", 1, 2, 3, 4)]),
+        ("cut[[1, 2, 3, 4], [5, 6", [grounded("cut", 1, 2, 3, 4)]),
+        ("[[1, 2, 3, 1001]] [[1, 2, 3, 4, 5]] [[-1, 2, 3, 4]] [[a, b, c, d]] [1, 2, 3, 4] [[1, 2, 3", []),
     ],
 )
 def test_boxes_of_what_a_model_writes(text: str, found: list[Grounded]) -> None:
@@ -91,9 +104,10 @@ def test_whatever_is_written_is_read_within_the_image() -> None:
     "piece",
     ["<ref>", "<box>", "<box>[", "[[1,2,3,4", "<box>[[1,2,3,4]]", "[" + "1," * 90, "<", "<ref><box>[1 ", "]"],
 )
-def test_reading_takes_linear_time(piece: str) -> None:
+@pytest.mark.parametrize("begins", ["<box>", ""])
+def test_reading_takes_linear_time(piece: str, begins: str) -> None:
     def seconds(length: int) -> float:
-        text = "<box>" + piece * (length // len(piece))
+        text = begins + piece * (length // len(piece))
         started = time.perf_counter()
         boxes(text), strip(text)
         return time.perf_counter() - started
@@ -114,6 +128,7 @@ def test_pixels_are_those_a_box_touches() -> None:
 def test_what_is_said_without_the_boxes() -> None:
     assert strip(f"  It is {TOTAL}, there.") == "It is the total, there."
     assert strip("a<box>[[1, 2") == "a"
+    assert strip("the total[[1, 2, 3, 4]], and [[1, 2, 3]]") == "the total, and [[1, 2, 3]]"
     assert strip(TOTAL.replace("<ref>", "").replace("</ref>", "")) == "the total"
 
 

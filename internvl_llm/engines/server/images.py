@@ -65,8 +65,7 @@ class Outgoing:
         low = min(low, high)
         size = page_size(*self.image.size, low, high) if self.page else self.image.size
         wanted = grid(*size, low, high)
-        tiled = None if grid(*size, 1, most) == wanted else (wanted[0] * TILE, wanted[1] * TILE)
-        return size, tiled
+        return size, None if grid(*size, 1, most) == wanted else _tiled(wanted, most)
 
     def tokens(self, sight: Sight) -> int:
         """Of its tiles; 0 where only the server knows them."""
@@ -90,6 +89,15 @@ class Outgoing:
 
             image = image.resize(tiled, Image.Resampling.BICUBIC)
         return data_url(image)
+
+
+def _tiled(wanted: tuple[int, int], most: int) -> tuple[int, int]:
+    """The size of that grid of tiles; somewhat smaller where so large an image would get more tiles."""
+    for percent in (100, 95, 90, 85, 80, 75):
+        width, height = (count * TILE * percent // 100 for count in wanted)
+        if grid(width, height, 1, most) == wanted:
+            return width, height
+    return wanted[0] * TILE, wanted[1] * TILE
 
 
 def data_url(image: PIL.Image.Image) -> str:
