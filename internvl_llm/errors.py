@@ -88,7 +88,7 @@ class ContextError(EngineError, ValueError):
 
 
 class ServerError(EngineError):
-    """A server could not be reached, refused, or answered what it should not; `source` is its address."""
+    """A server could not be reached, refused, or answered what it should not; the message has its address."""
 
 
 class AnswerLostError(ServerError):

@@ -80,7 +80,7 @@ class Desk:
     async def _read(self, reply: Reply, read_without: Callable[[], Future[Reply]]) -> Reply:
         head, payload = reply
         async with self._room:
-            page, image = self._unpack(head, payload)
+            page, image = await asyncio.to_thread(self._unpack, head, payload)
             started = time.perf_counter()
             try:
                 transcript = await self.transcriber.transcribe(image)

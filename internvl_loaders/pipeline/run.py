@@ -35,6 +35,9 @@ OPENER = "internvl_loaders.pipeline.reading:opener"
 STRETCH = 8
 """Pages of a document that one worker should read, as it needs each page's neighbours too."""
 
+_KEPT = 8
+"""Times as many pages as are worked on that may wait, done, for an earlier one that a model reads."""
+
 
 @keywords(ParseOptions)
 def parse(source: Any, options: ParseOptions | None = None, **changes: Any) -> Generator[Page, None, None]:
@@ -106,6 +109,7 @@ class _Run:
         self.threads_alone = cores()
         self.desk = _desk(options)
         self.ahead = STRETCH * jobs + 2 + (options.in_flight if self.desk is not None else 0)
+        self.in_any_order = self.desk is not None and options.images in {"none", "figures"}
         self.opening_ahead = jobs + 1
         self.alone = is_single(source)
         self.session = Session(shared_pool(jobs))
@@ -143,8 +147,12 @@ class _Run:
                     if page is not None:
                         yield slot.source, page
                     continue
-                pending: list[Future[Any]] = [slot.future for slot in itertools.islice(self.window, 1)]
-                if len(self.window) < self.ahead:
+                pending: list[Future[Any]] = [
+                    slot.future
+                    for slot in (self.window if self.in_any_order else itertools.islice(self.window, 1))
+                    if not slot.future.done()
+                ]
+                if self._has_room():
                     pending += [opening.future for opening in itertools.islice(self.opening, 1)]
                 if self.fetching is not None and len(self.opening) < self.opening_ahead:
                     pending.append(self.fetching)
@@ -168,7 +176,7 @@ class _Run:
             if source is not None:
                 self.opening.append(self._open(source))
                 self.fetching = fetcher.submit(self._next_source)
-        while len(self.window) < self.ahead:
+        while self._has_room():
             if self.reading is None:
                 if not (self.opening and self.opening[0].future.done()):
                     return
@@ -178,6 +186,14 @@ class _Run:
                 self.reading = None
             else:
                 self.window.append(slot)
+
+    def _has_room(self) -> bool:
+        """Whether another page may be begun. Where an answer may take much longer than others, those after it
+        go on: done, they are small, but for images that are kept."""
+        if not self.in_any_order:
+            return len(self.window) < self.ahead
+        unfinished = sum(not slot.future.done() for slot in self.window)
+        return unfinished < self.ahead and len(self.window) < _KEPT * self.ahead
 
     def _open(self, source: Source) -> _Opening:
         if source.error is not None:

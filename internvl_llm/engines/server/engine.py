@@ -23,10 +23,9 @@ from internvl_llm.engines.server.flavours import UNKNOWN
 from internvl_llm.engines.server.identify import Served, identify, not_alike, words
 from internvl_llm.engines.server.images import Sight
 from internvl_llm.engines.server.loop import Limit, shared_loop
-from internvl_llm.engines.server.refusals import Fault
+from internvl_llm.engines.server.refusals import Fault, said_of
 from internvl_llm.engines.server.retries import pause
 from internvl_llm.engines.server.wire import Wire
-from internvl_llm.errors import ServerError
 from internvl_llm.events import Usage
 from internvl_llm.media.workers.pool import cores
 from internvl_llm.prompt.call_parser import CallParser
@@ -148,10 +147,10 @@ class ServerEngine(BaseEngine):
                 self._keeps_schemas = await probes.keeps_schemas(self.answer)
         if not self._keeps_schemas:
             raise Fault(
-                ServerError(
+                said_of(
+                    self.addresses.all[0],
                     "does not keep to the form of an answer (response_format)",
-                    source=self.addresses.all[0].url,
-                    remedy="Ask for free text, or serve the model by vLLM, SGLang, LMDeploy or llama-server",
+                    "Ask for free text, or serve the model by vLLM, SGLang, LMDeploy or llama-server",
                 )
             )
 
@@ -251,10 +250,10 @@ class ServerEngine(BaseEngine):
             raise engine_closed()
         made = plan(request, self.asks)
         if made.images and not self.capabilities.images:
-            raise ServerError(
-                f"{self.served.model} takes no images there",
-                source=self.addresses.all[0].url,
-                remedy="Serve it with its vision part (llama-server: --mmproj)",
+            raise said_of(
+                self.addresses.all[0],
+                f"takes no images: it has no vision part of {self.served.model}",
+                "Serve it with that (llama-server: --mmproj)",
             )
         return made
 

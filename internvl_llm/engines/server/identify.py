@@ -11,7 +11,7 @@ from typing import Any
 from internvl_llm.checkpoints.family import Member, find
 from internvl_llm.engines.server.addresses import Address
 from internvl_llm.engines.server.flavours import FLAVOURS, LLAMA, OLLAMA, SGLANG, UNKNOWN, VLLM, Flavour
-from internvl_llm.engines.server.refusals import Asked, Fault, garbage
+from internvl_llm.engines.server.refusals import Asked, Fault, garbage, said_of
 from internvl_llm.engines.server.wire import Wire
 from internvl_llm.errors import ServerError
 
@@ -183,8 +183,8 @@ def not_alike(one: Served, other: Served, address: Address) -> ServerError | Non
     """Several addresses are of one model."""
     if (one.flavour, one.model) == (other.flavour, other.model):
         return None
-    return ServerError(
+    return said_of(
+        address,
         f"serves {other.model} by {other.flavour.name}, another one {one.model} by {one.flavour.name}",
-        source=address.url,
-        remedy="Give addresses of one model on one kind of server",
+        "Give addresses of one model on one kind of server",
     )

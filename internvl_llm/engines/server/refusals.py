@@ -78,7 +78,12 @@ class Asked:
         return text if len(text) <= 300 else f"{text[:300]}…"
 
     def error(self, problem: str, remedy: str) -> ServerError:
-        return ServerError(problem, source=self.address.url, remedy=remedy)
+        return said_of(self.address, problem, remedy)
+
+
+def said_of(address: Address, problem: str, remedy: str) -> ServerError:
+    """The address stands in the message: what an error is of may be a document that it reads."""
+    return ServerError(f"{address.url} {problem}", remedy=remedy)
 
 
 def refusal(asked: Asked, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -121,8 +126,7 @@ def _context(asked: Asked, full: str, message: str) -> Fault:
     elif limits and prompt is None and "cannot be greater" in full:
         room = min(limits)
     error = ContextError(
-        f"the request is longer than the server takes ({message})",
-        source=asked.address.url,
+        f"the request is longer than {asked.address.url} takes ({message})",
         remedy="Show fewer pages or tiles (max_tiles), drop earlier turns, or serve with a longer context",
     )
     return Fault(error, room=room)
@@ -164,7 +168,7 @@ def said_in_stream(asked: Asked, error: Any) -> Fault:
 
 
 def lost(asked: Asked, why: str, *, reached: bool = True) -> Fault:
-    error = asked.error(f"the connection was lost ({why})", "See whether the server still runs, and its log")
+    error = asked.error(f"lost the connection ({why})", "See whether the server still runs, and its log")
     return Fault(error, again=True, reached=reached)
 
 

@@ -171,19 +171,17 @@ def _lost(asked: Asked, error: Exception) -> Fault:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            why = f"its certificate is not trusted: {cause.verify_message or cause}"
+            why = f"has a certificate that is not trusted ({cause.verify_message or cause})"
             remedy = "Add its authority to the file or folder of SSL_CERT_FILE, SSL_CERT_DIR"
             return Fault(asked.error(why, remedy), reached=False)
         if isinstance(cause, ssl.SSLError) and "connection" not in str(cause).lower():
-            why = f"it speaks no TLS ({cause.reason or cause})"
+            why = f"speaks no TLS ({cause.reason or cause})"
             return Fault(asked.error(why, "Write http:// where it is not served by https"), reached=False)
         cause = cause.__cause__ or cause.__context__
     told = asked.said(str(error) or type(error).__name__)
     if isinstance(error, httpx.ConnectTimeout):
         told = "it does not answer"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
-        fault = lost(asked, told, reached=False)
-        fault.error.message = f"cannot be reached ({told})"
-        fault.error.remedy = "Check base_url, and that the server runs and has loaded its model"
-        return fault
+        remedy = "Check base_url, and that the server runs and has loaded its model"
+        return Fault(asked.error(f"cannot be reached ({told})", remedy), again=True, reached=False)
     return lost(asked, told)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("internvl_loaders")
 
-_LOST = 3
+_LOST = 8
 """Times that an answer may be lost on its way, and is asked for again."""
 
 

@@ -127,7 +127,7 @@ ONCE: dict[str, tuple[Status, type[InternVLError], str]] = {
         Status(400, {"error": {"message": "This model's maximum context length is 10 tokens. However, your "
                                "prompt contains 12 input tokens."}}),
         ContextError,
-        "longer than the server takes.*12.*max_tiles",
+        "longer than .* takes.*12.*max_tiles",
     ),
     "too long for llama-server": (
         Status(400, {"error": {"message": "request (9412 tokens) exceeds the available context size (8192 "
