@@ -132,7 +132,7 @@ def test_what_is_said_without_the_boxes() -> None:
     assert strip(TOTAL.replace("<ref>", "").replace("</ref>", "")) == "the total"
 
 
-@pytest.mark.parametrize("kind", ["tiny", "smollm2"])
+@pytest.mark.parametrize("kind", ["tiny", pytest.param("smollm2", marks=pytest.mark.slow)])
 def test_an_engine_keeps_the_tags_however_they_are_written(kind: str) -> None:
     """As special tokens, as which the grammar knows them too."""
     engine = open_engine(built(kind), dtype="float32")  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import random
 import time
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,6 +96,7 @@ def test_tables_lose_nothing_either_and_the_result_is_always_the_same(content):
     assert blocks == structure(content, words=True)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_scattered_words_take_seconds():
     chance = random.Random(3)
     spans = []

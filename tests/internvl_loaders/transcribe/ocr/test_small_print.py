@@ -64,6 +64,7 @@ def check(content: Content, wanted: list[str]) -> None:
     assert sum(map(len, read)) <= 1.05 * sum(map(len, squeezed))
 
 
+@pytest.mark.slow
 def test_small_print_on_a_large_sheet(transcriber: RapidOCRTranscriber) -> None:
     sheet = Sheet(3300, 4700).block(60, 60, 12, 4).block(2900, 4500, 12, 3)
     reading = transcriber.read(sheet.image, dpi=600)
