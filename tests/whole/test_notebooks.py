@@ -25,7 +25,7 @@ import nbformat
 
 from internvl_llm.engine import EngineSpec
 from internvl_llm.engines.open import open_engine
-from internvl_llm.errors import OptionError
+from internvl_llm.errors import MissingDependencyError, OptionError
 from internvl_loaders.records.recorder import LoaderOptions
 from notebooks.run import HERE, executed, shown_only
 
@@ -144,10 +144,17 @@ def test_what_is_shown_exists() -> None:
     assert checked == set(ours)
 
 
-@pytest.mark.parametrize("engine", ["vllm", "lmdeploy", "server"])
-def test_the_engines_that_are_said_to_be_missing_are(engine: Any) -> None:
-    with pytest.raises(OptionError, match=engine):
+@pytest.mark.parametrize("engine", ["vllm", "lmdeploy"])
+def test_engines_that_are_not_installed_name_their_extra(engine: Any) -> None:
+    if importlib.util.find_spec(engine) is not None:
+        pytest.skip("it is installed here")
+    with pytest.raises(MissingDependencyError, match=rf"internvl-documents\[{engine}\]"):
         open_engine("InternVL3-8B", engine=engine)
+
+
+def test_a_server_without_an_address_is_refused() -> None:
+    with pytest.raises(OptionError, match="base_url"):
+        open_engine("InternVL3-8B", engine="server")
 
 
 def imported(tree: ast.AST) -> Iterator[tuple[str, Any]]:
