@@ -274,11 +274,26 @@ def mcp(
 
 
 @app.command()
-def check() -> None:
-    """What is installed, what would run where, and why."""
-    from internvl_loaders.cli.check import findings, print_table
+def check(
+    base_url: Annotated[
+        str | None, typer.Option(help="Of a server: what it is and serves, and what works there.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Of several that the server has.")] = None,
+    debug: _Debug = False,
+) -> None:
+    """What is installed, what would run where, and why; or what a server does.
 
-    print_table(findings())
+    Exit status: 0, or 1 where the server cannot be reached or does not answer, 2 wrong use.
+    """
+    from internvl_loaders.cli.check import findings, print_table, server_findings
+
+    with errors(debug):
+        if base_url is None and model is not None:
+            raise OptionError("a model is checked on its server", remedy="Give --base-url, or leave it out")
+        found = findings() if base_url is None else list(server_findings(base_url, model))
+    print_table(found)
+    if any(one.name == "answers" and one.state == "no" for one in found):
+        raise typer.Exit(1)
 
 
 def _address(text: str) -> tuple[str, int]:

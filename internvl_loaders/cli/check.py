@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
@@ -136,6 +137,19 @@ def _installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+
+
+def server_findings(base_url: str, model: str | None) -> Iterator[Finding]:
+    """Of a server at that address, each as soon as it is known. Raises OptionError or EngineError."""
+    from internvl_llm.engines.open import open_engine
+
+    engine = open_engine(base_url=base_url, model=model or "")
+    from internvl_llm.engines.server.checkup import checkup
+    from internvl_llm.engines.server.engine import ServerEngine
+
+    assert isinstance(engine, ServerEngine)
+    for name, works, sentence in checkup(engine):
+        yield Finding(name, "yes" if works else "no", sentence)
 
 
 def print_table(findings: list[Finding]) -> None:

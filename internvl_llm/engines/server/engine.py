@@ -81,7 +81,7 @@ class ServerEngine(BaseEngine):
         if self.capabilities.images:
             try:
                 seen = self.loop.run(self.sight())
-            except Fault as fault:
+            except Fault as fault:  # one that takes no images is a server, too
                 if fault.again:
                     raise fault.error from None
         tiles = None if seen is None else (seen.max_tiles, seen.tokens_per_tile)
@@ -102,6 +102,13 @@ class ServerEngine(BaseEngine):
         """As the server counts: where it has no way to, it is asked for an answer of one token."""
         try:
             return self.loop.run(self._count(self._plan(request)))
+        except Fault as fault:
+            raise fault.error from None
+
+    def look(self) -> Sight:
+        """How the server cuts images. Raises ServerError, also where it takes none."""
+        try:
+            return self.loop.run(self.sight())
         except Fault as fault:
             raise fault.error from None
 
