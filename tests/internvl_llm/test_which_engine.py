@@ -144,8 +144,9 @@ def test_every_edge_takes_an_engine_that_is_open(edge: Edge, opened: list[Engine
 
 @pytest.mark.parametrize("mistake", ["a name and password", "a query", "a number for a key"])
 def test_no_secret_is_told(mistake: str) -> None:
+    named = MISTAKES[mistake]
     with pytest.raises(OptionError) as caught:
-        EDGES[0].make(**MISTAKES[mistake])
+        resolve(named.get("engine"), named.get("model"), named.get("base_url"))
     assert "secret" not in str(caught.value)
 
 

@@ -47,6 +47,7 @@ def test_a_key_is_sent(opened: Callable[..., Any], monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("key", [KEY, SecretStr(KEY)])
 def test_a_spec_shows_no_key(key: Any, caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("httpx")
     caplog.set_level(logging.DEBUG)
     with FakeServer(key=KEY) as server:
         spec = to_spec({"base_url": server.url, "api_key": key})
