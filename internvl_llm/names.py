@@ -60,7 +60,9 @@ def same_name(name: str) -> str:
 
 
 def _is_unseen(char: str) -> bool:
-    return unicodedata.category(char) in _UNSEEN and char not in _JOINERS
+    if unicodedata.category(char) in _UNSEEN:
+        return char not in _JOINERS
+    return ord(char) & 0xFFFE == 0xFFFE or "\ufdd0" <= char <= "\ufdef"  # noncharacters
 
 
 def _escape(char: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.robustness import Survey, survey
+from benchmarks.strangers.survey import Survey, survey
 from internvl_llm.media.limits import Limits
 from tests.kit.build import page_pdf
 from tests.kit.mutations import MUTATORS, kind, mutants
