@@ -1,4 +1,4 @@
-"""A place of its own for a program that is attacked: what it leaves there, and what it asks of the network."""
+"""A place of its own for a program under attack: what it leaves there, and what it asks of the network."""
 
 from __future__ import annotations
 
