@@ -38,6 +38,10 @@ FORMS: dict[str, tuple[dict[str, Any], EngineSpec]] = {
     "a spec": ({"engine": INT8}, INT8),
     "a spec and a model": ({"model": "2B", "engine": INT8}, EngineSpec("2B", precision="int8")),
     "a URL": ({"base_url": "http://a:80/v1/"}, EngineSpec(base_url="http://a:80/v1")),
+    "a URL of chats": (
+        {"base_url": "http://a/v1/chat/completions"},
+        EngineSpec(base_url="http://a/v1"),
+    ),
     "a URL without a path": ({"base_url": "http://a"}, EngineSpec(base_url="http://a/v1")),
     "several URLs": (
         {"base_url": "http://a/v1, http://b,http://a"},

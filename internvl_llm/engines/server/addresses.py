@@ -42,7 +42,8 @@ def _base_url(text: str) -> str:
         raise OptionError(
             f"the base_url of {parts.hostname} has a query or fragment", remedy="End it with the path"
         )
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+    path = parts.path.rstrip("/").removesuffix("/chat/completions")
+    return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
 
 
 @dataclass(slots=True)
