@@ -105,6 +105,9 @@ async def _more(wire: Wire, address: Address, flavour: Flavour, model: str) -> d
         shown = await _told(wire, address, "/api/show", {"model": model})
         tag = _of_model(await _told(wire, address, "/api/tags"), model)
         running = _of_model(await _told(wire, address, "/api/ps"), model)
+        if not running:  # how much context it has is decided when it is loaded
+            await _told(wire, address, "/api/generate", {"model": model, "stream": False})
+            running = _of_model(await _told(wire, address, "/api/ps"), model)
         told |= {"capabilities": shown.get("capabilities"), "digest": tag.get("digest")}
         return told | {"context": running.get("context_length")}
     return {}

@@ -114,7 +114,9 @@ def refusal(asked: Asked, status: int, headers: Mapping[str, str], body: bytes) 
         return Fault(
             asked.error(f"takes no images ({told})", "Serve an InternVL model with its vision part there")
         )
-    return Fault(asked.error(f"refuses the request ({told})", "Change what it names"))
+    return Fault(
+        asked.error(f"refuses the request ({told})", "Change what it does not take, or how it is served")
+    )
 
 
 def _context(asked: Asked, full: str, message: str) -> Fault:

@@ -147,7 +147,9 @@ class FakeServer(Server):
             more["/api/version"] = {"version": "0.13.0"}
             more["/api/show"] = {"capabilities": ["completion", *(["vision"] if self.images else [])]}
             more["/api/tags"] = {"models": [named]}
-            more["/api/ps"] = {"models": [{**named, "context_length": self.context}]}
+            loaded = any(asked.path == "/api/generate" for asked in self.asked)
+            more["/api/ps"] = {"models": [{**named, "context_length": self.context}] if loaded else []}
+            more["/api/generate"] = {"model": self.model, "done": True}
         return {"/v1/models": {"object": "list", "data": self.models or [card]}, **more}
 
 
