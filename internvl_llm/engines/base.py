@@ -34,6 +34,9 @@ class BaseEngine(ABC):
     closed = False
     """Whether `close` was called; such an engine is not shared any more."""
 
+    _fingerprint: str | None = None
+    """Where it is known when the engine is opened."""
+
     @property
     @abstractmethod
     def capabilities(self) -> Capabilities: ...
@@ -42,7 +45,7 @@ class BaseEngine(ABC):
     def fingerprint(self) -> str:
         """Of this very engine: one that does not say what it depends on answers like no other."""
         own: str = vars(self).setdefault("_identity", uuid.uuid4().hex)
-        return own
+        return self._fingerprint or own
 
     @abstractmethod
     def start(self, request: Request, listener: Listener) -> Handle:

@@ -123,10 +123,6 @@ class TokenStreamEngine(BaseEngine):
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    @property
-    def fingerprint(self) -> str:
-        return self._fingerprint or super().fingerprint
-
     @abstractmethod
     def parameters(self, request: Request) -> Any:
         """What `samples` needs of the request besides its prompt. Raises for what cannot be asked."""

@@ -87,10 +87,6 @@ class TransformersEngine(BaseEngine):
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    @property
-    def fingerprint(self) -> str:
-        return self._fingerprint or super().fingerprint
-
     def start(self, request: Request, listener: Listener) -> _Started:
         """Grammars are refused before media are looked at, and prompts too long before they are drawn."""
         if self.closed:

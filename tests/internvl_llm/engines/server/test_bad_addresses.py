@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import subprocess
@@ -139,7 +140,7 @@ def test_a_process_ends_with_requests_under_way() -> None:
     assert (told.returncode, told.stdout, told.stderr) == (0, "asked\n", "")
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_asks_by_itself() -> None:
     code = """
     import os, sys
