@@ -45,10 +45,13 @@ CREATE TABLE IF NOT EXISTS pages (
 CREATE INDEX IF NOT EXISTS pages_used ON pages (used, size);
 """
 
+_PAUSE = 3
+"""Seconds that a fork waits for a cache which another thread is at."""
+
 T = TypeVar("T")
 
 _caches: WeakSet[PageCache] = WeakSet()
-_inherited: list[sqlite3.Connection | None] = []
+_inherited: list[sqlite3.Connection] = []
 """Of the process that this one was forked from: closing one here might end its parent's transactions."""
 
 
@@ -112,6 +115,8 @@ class PageCache:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._off = False
+        self._paused_by: int | None = None
+        """The thread that forks."""
         self._unchecked = _CHECK_EVERY
         _caches.add(self)
 
@@ -169,11 +174,29 @@ class PageCache:
                 self._connection.close()
             self._connection = None
 
+    def before_fork(self) -> None:
+        """Nothing is open: what SQLite keeps of open files within a process, locks that other threads hold
+        among it, would count in the child too, where nobody gives them up.
+        https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_file_across_a_fork_"""
+        if not self._lock.acquire(timeout=_PAUSE):
+            return
+        self._paused_by = threading.get_ident()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def after_fork(self) -> None:
+        if self._paused_by == threading.get_ident():
+            self._paused_by = None
+            self._lock.release()
+
     def begin_anew(self) -> None:
         """In a forked child: a thread it has not may hold the lock, and the connection is its parent's."""
         self._lock = threading.Lock()
-        _inherited.append(self._connection)
-        self._connection = None
+        self._paused_by = None
+        if self._connection is not None:
+            _inherited.append(self._connection)
+            self._connection = None
 
     def _evict(self, db: sqlite3.Connection) -> None:
         (size,) = db.execute("SELECT coalesce(sum(size), 0) FROM pages").fetchone()
@@ -269,6 +292,16 @@ def shared_cache(folder: Path, max_bytes: int = MAX_BYTES) -> PageCache:
         return _open[key]
 
 
+def _before_fork() -> None:
+    for cache in list(_caches):
+        cache.before_fork()
+
+
+def _after_fork() -> None:
+    for cache in list(_caches):
+        cache.after_fork()
+
+
 def _begin_anew() -> None:
     """A forked child finds every lock free, whatever the other threads of its parent were at."""
     global _open_lock
@@ -278,4 +311,4 @@ def _begin_anew() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_begin_anew)

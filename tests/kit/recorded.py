@@ -67,9 +67,10 @@ def stand(name: str) -> Any:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, engine: str, names: Mapping[str, Any]) -> None:
-    """Modules with these dotted names in place of a library; our modules of that engine are imported anew."""
-    parts = [name.split(".") for name in names]
-    known = {".".join(one[:length]) for one in parts for length in range(1, len(one))}
+    """Modules with these dotted names in place of a library; our modules of that engine are imported anew,
+    for this test alone."""
+    split = [name.split(".") for name in names]
+    known = {".".join(one[:length]) for one in split for length in range(1, len(one))}
     for module in sorted(known):
         monkeypatch.setitem(sys.modules, module, ModuleType(module))
         parent, _, own = module.rpartition(".")
@@ -78,9 +79,12 @@ def install(monkeypatch: pytest.MonkeyPatch, engine: str, names: Mapping[str, An
     for name, value in names.items():
         module, _, own = name.rpartition(".")
         setattr(sys.modules[module], own, value)
-    package = f"internvl_llm.engines.{engine}"
-    for module in [one for one in sys.modules if one == package or one.startswith(f"{package}.")]:
-        monkeypatch.delitem(sys.modules, module)
+    ours = Path("internvl_llm", "engines", engine)
+    for path in (ROOT / ours).glob("*.py"):
+        parts = (ours / path.stem).parts if path.stem != "__init__" else ours.parts
+        name = ".".join(parts)
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))  # remembered, and taken out at the end
+        del sys.modules[name]
 
 
 def calls(package: Path, library: str) -> Iterator[tuple[str, str, int, set[str]]]:

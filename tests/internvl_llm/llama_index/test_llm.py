@@ -424,6 +424,7 @@ async def test_tools_sync_and_async() -> None:
 async def test_the_loop_is_never_blocked(tiny: InternVL) -> None:
     """Random weights: the image is read, cut and shown, the answer streamed."""
     look = [user(ImageBlock(image=io.BytesIO(png())), "What?")]
+    assert tiny.metadata.is_chat_model  # opens the engine, which LlamaIndex would do within achat
     with blockbuster_ctx():
         await tiny.achat(look)
         await tiny.acomplete("Hello")
