@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from internvl_loaders.content import Rect, Ruling
+from internvl_loaders.transcribe.ocr.bands import apart, completed, steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,8 @@ _CONTRAST, _DARK = 9, 0.6
 _DARK_PAPER = 100
 _EDGE = 3
 """Pixels; a line so close to the image's edge is the edge of the paper."""
+_LEAST_LINES = 3
+"""Dark lines without which filled bands make no grid."""
 _PARALLEL = 3
 """Lines within 0.8 line heights of one another, itself included, beyond which they are hatching."""
 _FIGURE_SIDE = 480
@@ -35,7 +38,8 @@ _FIGURE_SHARE, _FIGURE_FILL, _FIGURE_TEXT = 0.01, 0.55, 0.25
 
 
 def find_rulings(image: Array, boxes: Array, line_height: float) -> list[Ruling]:
-    """Thin straight lines across or down the page, longer than the strokes of its text."""
+    """Thin straight lines across or down the page, longer than the strokes of its text, and the edges of
+    filled bands in a grid."""
     gray, scale = _within(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), _LONGEST_SIDE)
     height = max(line_height * scale, 8.0)
     for box in boxes * scale:
@@ -51,15 +55,22 @@ def find_rulings(image: Array, boxes: Array, line_height: float) -> list[Ruling]
     noise = 1.48 * float(np.median(cv2.absdiff(gray, cv2.blur(gray, (3, 3)))))
     contrast = max(_CONTRAST, 3 * noise)
     dark = cv2.adaptiveThreshold(gray, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, contrast)
-    across = [
-        Ruling(x0 / scale, y / scale, x1 / scale, y / scale)
-        for x0, y, x1 in _without_hatching(_runs(dark, height), height)
+    turned = np.ascontiguousarray(gray.T)
+    runs = (
+        _dips(gray, _runs(dark, height), height, contrast),
+        _dips(turned, _runs(np.ascontiguousarray(dark.T), height), height, contrast),
+    )
+    across, down = (_without_hatching(lines, height) for lines in runs)
+    if len(across) + len(down) >= _LEAST_LINES:
+        edges = [
+            _without_hatching(apart(_runs(steps(pixels, contrast), height), lines, height), height)
+            for pixels, lines in zip((gray, turned), runs, strict=True)
+        ]
+        across, down = completed(across, down, edges[0], edges[1], boxes * scale, height)
+    return [
+        *(Ruling(x0 / scale, y / scale, x1 / scale, y / scale) for x0, y, x1 in across),
+        *(Ruling(x / scale, y0 / scale, x / scale, y1 / scale) for y0, x, y1 in down),
     ]
-    down = [
-        Ruling(x / scale, y0 / scale, x / scale, y1 / scale)
-        for y0, x, y1 in _without_hatching(_runs(np.ascontiguousarray(dark.T), height), height)
-    ]
-    return across + down
 
 
 def _runs(dark: Array, height: float) -> list[tuple[float, float, float]]:
@@ -81,6 +92,24 @@ def _runs(dark: Array, height: float) -> list[tuple[float, float, float]]:
         if thin and straight and inner and dark[y : y + h, x : x + w].max(axis=0).mean() >= _DARK:
             found.append((float(x), y + h / 2, float(x + w)))
     return found
+
+
+def _dips(
+    gray: Array, runs: list[tuple[float, float, float]], height: float, contrast: float
+) -> list[tuple[float, float, float]]:
+    """The runs that are darker than what is above and what is below: in a filled band all else seems dark
+    beside paper."""
+    if not runs:
+        return []
+    smooth = cv2.blur(gray, (9, 1))
+    kernel = np.ones((2 * max(int(_THICKEST * height), 4) + 1, 1), np.uint8)
+    depth = cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, kernel)
+    kept = []
+    for start, level, end in runs:
+        near = depth[max(int(level) - 2, 0) : int(level) + 3, int(start) : int(end)]
+        if (near.max(axis=0) >= contrast / 2).mean() >= 0.5:
+            kept.append((start, level, end))
+    return kept
 
 
 def _within(image: Array, side: int) -> tuple[Array, float]:
