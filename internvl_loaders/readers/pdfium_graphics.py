@@ -10,12 +10,14 @@ import pypdfium2.raw as c
 
 from internvl_loaders.content import Rect
 from internvl_loaders.readers.cover import Painted
-from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings
+from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, Point
 
 Matrix = tuple[float, float, float, float, float, float]
 """a b c d e f as in PDF: x' = a x + c y + e, y' = b x + d y + f."""
 
 _MAX_SEGMENTS = 50_000
+_ONE_BOX = 5
+"""Segments of a path that is at most one rectangle."""
 _MAX_DEPTH = 8
 
 
@@ -102,29 +104,47 @@ class Graphics:
     def _path(self, handle: Any, matrix: Matrix) -> None:
         fill, stroke = c_int(), c_int()
         c.FPDFPath_GetDrawMode(handle, fill, stroke)
-        if not stroke.value:
+        count = c.FPDFPath_CountSegments(handle)
+        if not stroke.value and (not fill.value or count <= _ONE_BOX):
             if fill.value:
                 self.drawings.box(*_bounds(handle, matrix), stroked=False)
             return
-        count = c.FPDFPath_CountSegments(handle)
         self._segments += count
         if self._segments > _MAX_SEGMENTS:
             return
-        a, b, cc, d, e, f = times(_matrix(handle), matrix)
-        x, y = c_float(), c_float()
+        if not stroke.value:
+            self.drawings.filled(_outlines(handle, times(_matrix(handle), matrix), count))
+            return
         start = last = (0.0, 0.0)
-        for i in range(count):
-            segment = c.FPDFPath_GetPathSegment(handle, i)
-            c.FPDFPathSegment_GetPoint(segment, x, y)
-            point = (a * x.value + cc * y.value + e, b * x.value + d * y.value + f)
-            kind = c.FPDFPathSegment_GetType(segment)
+        for kind, point, closed in _segments(handle, times(_matrix(handle), matrix), count):
             if kind == c.FPDF_SEGMENT_MOVETO:
                 start = point
             elif kind == c.FPDF_SEGMENT_LINETO:
                 self.drawings.line(*last, *point)
             last = point
-            if c.FPDFPathSegment_GetClose(segment):
+            if closed:
                 self.drawings.line(*last, *start)
+
+
+def _segments(handle: Any, matrix: Matrix, count: int) -> Iterator[tuple[int, Point, bool]]:
+    """Type, end and whether it closes the outline, of a path's segments."""
+    a, b, cc, d, e, f = matrix
+    x, y = c_float(), c_float()
+    for i in range(count):
+        segment = c.FPDFPath_GetPathSegment(handle, i)
+        c.FPDFPathSegment_GetPoint(segment, x, y)
+        point = (a * x.value + cc * y.value + e, b * x.value + d * y.value + f)
+        yield c.FPDFPathSegment_GetType(segment), point, bool(c.FPDFPathSegment_GetClose(segment))
+
+
+def _outlines(handle: Any, matrix: Matrix, count: int) -> list[list[Point]]:
+    """The corners of each of a path's outlines."""
+    outlines: list[list[Point]] = []
+    for kind, point, _ in _segments(handle, matrix, count):
+        if kind == c.FPDF_SEGMENT_MOVETO or not outlines:
+            outlines.append([])
+        outlines[-1].append(point)
+    return [corners for corners in outlines if len(corners) > 1]
 
 
 def _bounds(handle: Any, matrix: Matrix) -> tuple[float, float, float, float]:

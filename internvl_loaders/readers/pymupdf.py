@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from internvl_llm.media import pymupdf as media
 from internvl_loaders.content import Content, Rect
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
 from internvl_loaders.readers.symbols import dingbat, has_codes, is_dingbats, unmapped
-from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, figures_of
+from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, Point, figures_of
 from internvl_loaders.readers.words import Glyph, Words, axis_of, style_of
 
 if TYPE_CHECKING:
@@ -148,34 +149,54 @@ def _rounded(box: tuple[float, float, float, float]) -> tuple[int, ...]:
 def _draw(page: Any, drawings: Drawings) -> None:
     """Paths come in points of the page before /Rotate."""
     a, b, c, d, e, f = page.rotation_matrix
-    lines: list[tuple[float, float, float, float]] = []
-    boxes: list[tuple[float, float, float, float, bool]] = []
+
+    def upright(*points: Point) -> list[Point]:
+        if not page.rotation:
+            return list(points)
+        return [(a * x + c * y + e, b * x + d * y + f) for x, y in points]
+
     for drawing in page.get_cdrawings():
         stroked = drawing["type"] != "f"
-        for kind, *points in drawing["items"]:
+        items = drawing["items"]
+        if not stroked and len(outlines := _outlines(items)) > 1:
+            drawings.filled([upright(*corners) for corners in outlines])
+            continue
+        for kind, *points in items:
             if kind == "re":
-                boxes.append((*points[0], stroked))
+                x0, y0, x1, y1 = points[0]
+                start, end = upright((x0, y0), (x1, y1))
+                drawings.box(*start, *end, stroked)
             elif kind == "l" and stroked:
-                lines.append((*points[0], *points[1]))
+                start, end = upright(*points)
+                drawings.line(*start, *end)
             elif kind == "qu" and stroked:
                 upper_left, upper_right, lower_left, lower_right = points[0]
-                corners = (upper_left, upper_right, lower_right, lower_left, upper_left)
-                lines += [(*start, *end) for start, end in pairwise(corners)]
-        if not stroked and drawing["items"][0][0] == "l":
-            boxes.append((*drawing["rect"], stroked))
-    if page.rotation:
-        lines = [
-            (a * x0 + c * y0 + e, b * x0 + d * y0 + f, a * x1 + c * y1 + e, b * x1 + d * y1 + f)
-            for x0, y0, x1, y1 in lines
-        ]
-        boxes = [
-            (a * x0 + c * y0 + e, b * x0 + d * y0 + f, a * x1 + c * y1 + e, b * x1 + d * y1 + f, stroked)
-            for x0, y0, x1, y1, stroked in boxes
-        ]
-    for line in lines:
-        drawings.line(*line)
-    for box in boxes:
-        drawings.box(*box)
+                corners = upright(upper_left, upper_right, lower_right, lower_left, upper_left)
+                for start, end in pairwise(corners):
+                    drawings.line(*start, *end)
+        if not stroked and items[0][0] == "l":
+            x0, y0, x1, y1 = drawing["rect"]
+            start, end = upright((x0, y0), (x1, y1))
+            drawings.box(*start, *end, stroked)
+
+
+def _outlines(items: Sequence[tuple[Any, ...]]) -> list[list[Point]]:
+    """The corners of each outline of a path; no item says where one begins."""
+    outlines: list[list[Point]] = []
+    is_open = False
+    for kind, *points in items:
+        if kind == "re":
+            x0, y0, x1, y1 = points[0]
+            outlines.append([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+        elif kind == "qu":
+            upper_left, upper_right, lower_left, lower_right = points[0]
+            outlines.append([upper_left, upper_right, lower_right, lower_left])
+        elif is_open and outlines[-1][-1] == points[0]:
+            outlines[-1] += points[1:]
+        elif points[0] != points[-1]:
+            outlines.append(list(points))
+        is_open = kind in "lc" and bool(outlines) and outlines[-1][0] != outlines[-1][-1]
+    return outlines
 
 
 def open_pdf(document: Path | bytes, password: str | None) -> PyMuPDFReader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from operator import itemgetter
 
@@ -11,10 +11,16 @@ from internvl_loaders.content import Rect, Ruling
 MAX_DRAWINGS = 10_000
 """A page with more is a map or a plot: its lines part no table and are not looked at."""
 
+Point = tuple[float, float]
+
 _THIN = 3.0
 """Points up to which a filled rectangle is a line."""
 _STRAIGHT = 0.7
 """Points a line may rise or lean and still count as horizontal or vertical."""
+_SKEWED = 0.05
+"""Points by which the side of a drawn rectangle may be out of true."""
+_CUT_OUT = 0.7
+"""Least share of a filled shape that is cut out where what is left are lines."""
 _TOUCH = 0.7
 _DASH = 12.0
 _DASH_GAP = 3.0
@@ -53,6 +59,22 @@ class Drawings:
         if stroked and not flat and not slim:
             self._horizontal += [(y0, x0, x1), (y1, x0, x1)]
             self._vertical += [(x0, y0, y1), (x1, y0, y1)]
+
+    def filled(self, outlines: Sequence[Sequence[Point]]) -> None:
+        """A filled path by the corners of its outlines: thin ones are lines, one by one; where all but
+        thin strips of the first is cut out by the others, these strips are."""
+        if len(outlines) == 1:
+            self.box(*_bounds(outlines[0]), stroked=False)
+            return
+        boxes = [_bounds(corners) for corners in outlines if _is_upright(corners)]
+        for box in boxes:
+            self.box(*box, stroked=False)
+        if len(boxes) > 1:
+            first, *rest = boxes
+            holes = [b for b in rest if _holds(first, b)]
+            if sum(map(_area, holes)) >= _CUT_OUT * _area(first):
+                for hole in (first, *holes):
+                    self.box(*hole, stroked=True)
 
     def rulings(self) -> list[Ruling]:
         """Merged where they touch or are dashes of one line, cut to the page, no shorter than 4 points."""
@@ -122,3 +144,18 @@ def _overlap(a: Rect, b: Rect) -> Rect:
 
 def _area(box: Rect) -> float:
     return (box.x1 - box.x0) * (box.y1 - box.y0)
+
+
+def _bounds(corners: Sequence[Point]) -> Rect:
+    xs, ys = [x for x, _ in corners], [y for _, y in corners]
+    return Rect(min(xs), min(ys), max(xs), max(ys))
+
+
+def _is_upright(corners: Sequence[Point]) -> bool:
+    """Whether every side is level or plumb."""
+    sides = zip(corners, [*corners[1:], corners[0]], strict=True)
+    return all(min(abs(x1 - x0), abs(y1 - y0)) <= _SKEWED for (x0, y0), (x1, y1) in sides)
+
+
+def _holds(outer: Rect, inner: Rect) -> bool:
+    return outer.x0 <= inner.x0 and outer.y0 <= inner.y0 and inner.x1 <= outer.x1 and inner.y1 <= outer.y1
