@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import pypdfium2.raw as c
 
 from internvl_loaders.content import Span
+from internvl_loaders.readers.glyphs import SPACES, Axis, Glyph, Style, axis_of, style_of
 from internvl_loaders.readers.pdfium_graphics import Matrix, times
 from internvl_loaders.readers.symbols import unmapped
-from internvl_loaders.readers.words import SPACES, Axis, Glyph, Style, Words, axis_of, style_of
+from internvl_loaders.readers.words import Words
 
 _text_object = CFUNCTYPE(c_void_p, c_void_p, c_int)(cast(c.FPDFText_GetTextObject, c_void_p).value or 0)
 """The same function giving a bare address: it is asked for every character."""

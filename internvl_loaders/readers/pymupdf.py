@@ -14,9 +14,10 @@ from pymupdf import mupdf
 from internvl_llm.media import pymupdf as media
 from internvl_loaders.content import Content, Rect
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
+from internvl_loaders.readers.glyphs import Glyph, axis_of, style_of
 from internvl_loaders.readers.symbols import dingbat, has_codes, is_dingbats, unmapped
 from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, Point, figures_of
-from internvl_loaders.readers.words import Glyph, Words, axis_of, style_of
+from internvl_loaders.readers.words import Words
 
 if TYPE_CHECKING:
     from internvl_loaders.content import Span

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from itertools import pairwise
 from statistics import median
-from typing import Literal, NamedTuple
 
 from internvl_loaders.content import Span
+from internvl_loaders.readers.glyphs import SPACES, Axis, Glyph
+from internvl_loaders.readers.overprint import Line, without_copies
 from internvl_loaders.readers.symbols import mended
 
 WORD_GAP = 0.15
 """Fraction of the font size from which a gap parts words: in typeset text gaps within a word stay
 under 0.13, those between words are over 0.16."""
 TOUCH = 0.05
+_SHADOW = 0.35
+"""Font sizes by which a word of three letters and more may be displaced and still lie on itself."""
 LINE_GAP = 1.0
 """Fraction of the font size from which a gap without a space in it parts lines (columns, cells)."""
 
 _ALEFS = frozenset("اأإآ")
 _COMBINING = "\u02ff"
 """No combining mark stands before it."""
-
-Axis = Literal["x", "y", "oblique"]
-"""Along which text runs; on an oblique line boxes overlap, so only the reader's spaces part words."""
-
-SPACES = frozenset(filter(str.isspace, map(chr, range(0x3001)))) - set("\x1c\x1d\x1e\x1f")
 
 _SUPERSCRIPTS = dict(zip("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻", strict=True))
 _REPAIRS: dict[int, str | None] = {
@@ -39,61 +35,11 @@ _REPAIRS: dict[int, str | None] = {
 }
 """No control characters, no invisible marks (they could hide or turn text), ligatures as letters."""
 
-_BOLD = re.compile(r"bold|black|heavy|demi", re.IGNORECASE)
-_ITALIC = re.compile(r"ital|obli|slant", re.IGNORECASE)
-_MONO = re.compile(r"mono|courier|consol|menlo|typewriter|cmtt", re.IGNORECASE)
-
-
-class Style(NamedTuple):
-    """What the glyphs of one text run share; `size` in points as seen on the page."""
-
-    font: str
-    size: float
-    bold: bool
-    italic: bool
-    mono: bool
-    hidden: bool
-
-
-Glyph = tuple[str, float, float, float, float, float, Style]
-"""One character: text, x0, y0, x1, y1, its baseline's y, style; in points of the upright page.
-
-Plain, for there are thousands on a page."""
-
-
-@lru_cache(4096)
-def style_of(
-    font: str,
-    size: float,
-    *,
-    bold: bool = False,
-    italic: bool = False,
-    mono: bool = False,
-    hidden: bool = False,
-) -> Style:
-    """What the reader does not know of a font is told by its name; a subset's tag is cut off."""
-    name = font[7:] if font[6:7] == "+" else font
-    return Style(
-        name,
-        size,
-        bold or _BOLD.search(name) is not None,
-        italic or _ITALIC.search(name) is not None,
-        mono or _MONO.search(name) is not None,
-        hidden,
-    )
-
-
-def axis_of(dx: float, dy: float) -> Axis:
-    """From a direction; 10 degrees off (a tilted scan's layer) still count as straight."""
-    if abs(dy) <= 0.18 * abs(dx):
-        return "x"
-    return "y" if abs(dx) <= 0.18 * abs(dy) else "oblique"
-
 
 class Words:
     """Collects the spans of a page of `width` x `height` points, line by line.
 
-    Text outside the page is dropped, and so is text drawn twice to look bold (it becomes bold).
+    Text outside the page is dropped, and so is text drawn twice to look bold (it becomes bold) or shaded.
     Superscript digits at the end of a word become Unicode's own, so that 10⁶ never reads 106;
     superscripts that start a word are spans of their own.
     """
@@ -104,24 +50,30 @@ class Words:
         self._height = height
         self._line = -1
         self._seen: dict[str, list[int]] = {}
+        self._lines: list[Line] = []
         self._pending: list[Glyph] = []
         self._axis: Axis = "x"
 
     def add_line(self, glyphs: list[Glyph], axis: Axis) -> None:
-        """Glyphs in reading order; those whose text is in SPACES part words and have no other use.
+        """Glyphs in reading order; those whose text is in SPACES part words and have no other use."""
+        if glyphs:
+            self._lines.append((glyphs, axis))
 
-        A line that begins where the last one stopped goes on with it: readers break lines at
+    def finish(self) -> list[Span]:
+        for glyphs, axis in without_copies(self._lines):
+            self._put(glyphs, axis)
+        self._flush()
+        return self._spans
+
+    def _put(self, glyphs: list[Glyph], axis: Axis) -> None:
+        """A line that begins where the last one stopped goes on with it: readers break lines at
         superscripts, and where a ligature stands in Arabic.
         """
-        if self._pending and glyphs and axis == self._axis == "x" and _follows(self._pending[-1], glyphs[0]):
+        if self._pending and axis == self._axis == "x" and _follows(self._pending[-1], glyphs[0]):
             self._pending += glyphs
             return
         self._flush()
         self._pending, self._axis = glyphs, axis
-
-    def finish(self) -> list[Span]:
-        self._flush()
-        return self._spans
 
     def _flush(self) -> None:
         glyphs, self._pending = self._pending, []
@@ -159,9 +111,9 @@ class Words:
             return
         font, size, bold, italic, mono, hidden = style
         twins = self._seen.setdefault(text, [])
-        for i in twins[-50:]:
+        for i in twins[-50:] if len(text) > 2 else ():
             twin = self._spans[i]
-            if abs(twin.x0 - x0) + abs(twin.y0 - y0) < 0.15 * size and twin.hidden == hidden:
+            if abs(twin.x0 - x0) < _SHADOW * size > abs(twin.y0 - y0) and twin.hidden == hidden:
                 if not twin.bold and (twin.x0, twin.y0) != (x0, y0):
                     self._spans[i] = replace(twin, bold=True)
                 return

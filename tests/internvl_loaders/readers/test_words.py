@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from internvl_loaders.content import Span
+from internvl_loaders.readers.glyphs import Axis, Glyph, axis_of, style_of
 from internvl_loaders.readers.symbols import dingbat, is_dingbats, mended, unmapped
-from internvl_loaders.readers.words import Axis, Glyph, Words, axis_of, style_of
+from internvl_loaders.readers.words import Words
 
 STYLE = style_of("Helvetica", 10.0)
 
