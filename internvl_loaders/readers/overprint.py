@@ -11,6 +11,8 @@ _NEAR = 0.15
 """Font sizes by which a copy is displaced at most; a letter that repeats is a fifth away even in `ill`."""
 _OF_ITSELF = 0.5
 """Share of its own extent by which a copy is displaced at most."""
+_OUT_OF_PLACE = 0.2
+"""Font sizes by which glyphs side by side do not step back, though boxes of slanted ones are wide."""
 _BACK = 0.5
 """Font sizes by which a line steps back where it begins again."""
 _SET_BACK = 12
@@ -64,8 +66,12 @@ def _suspects(lines: Sequence[Line]) -> set[int]:
 
 def _doubles_back(glyphs: Sequence[Glyph], axis: Axis) -> bool:
     starts = [g[1] for g in glyphs] if axis == "x" else [g[2] for g in glyphs]
-    least = _NEAR * glyphs[0][6].size
-    return any(b - a < least for a, b in pairwise(starts))
+    size = glyphs[0][6].size
+    steps = [b - a for a, b in pairwise(starts)]
+    if min(steps, default=size) < -_OUT_OF_PLACE * size:
+        return True
+    near = _NEAR * size
+    return any(step < near and glyphs[n][0] == glyphs[n + 1][0] for n, step in enumerate(steps))
 
 
 class _Link:
@@ -135,11 +141,11 @@ class _Kept:
     def _draw(self, run: Sequence[Glyph], axis: Axis, last: _Link) -> _Link:
         """Puts a run behind `last`, and what follows its copies behind what was copied; returns its end."""
         self._runs += 1
-        drawn: list[tuple[Glyph, _Link | None]] = []
+        drawn: list[tuple[Glyph, _Link]] = []
         previous: _Link | None = None
         differs = False
         for glyph in run:
-            original = None
+            original: _Link | None = None
             for link in self._near(glyph, axis):
                 other = link.glyph
                 assert other is not None
@@ -149,28 +155,25 @@ class _Kept:
                         break
                 elif link.run != self._runs and other[0] not in SPACES and glyph[0] not in SPACES:
                     differs = True
-            drawn.append((glyph, original))
             if original is None:
-                previous = _Link(glyph, self._runs)
-                self._keep(previous, axis)
-                drawn[-1] = (glyph, previous)
-            else:
-                previous = original
+                original = _Link(glyph, self._runs)
+                self._keep(original, axis)
+            drawn.append((glyph, original))
+            previous = original
         if differs:
             return self._as_it_is(drawn, axis, last)
         for glyph, link in drawn:
-            assert link is not None and link.glyph is not None
             if link.glyph is glyph:
                 last.put(link)
-            elif glyph[1:3] != link.glyph[1:3]:
+            elif link.glyph and glyph[1:3] != link.glyph[1:3]:
                 link.glyph = (*link.glyph[:6], self._bolder(link.glyph[6]))
             last = link
         return last
 
-    def _as_it_is(self, drawn: list[tuple[Glyph, _Link | None]], axis: Axis, last: _Link) -> _Link:
+    def _as_it_is(self, drawn: list[tuple[Glyph, _Link]], axis: Axis, last: _Link) -> _Link:
         """Another text over what was there: letters that both happen to have are no copies."""
         for glyph, link in drawn:
-            if link is None or link.glyph is not glyph:
+            if link.glyph is not glyph:
                 link = _Link(glyph, self._runs)
                 self._keep(link, axis)
             last.put(link)
