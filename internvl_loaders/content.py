@@ -7,7 +7,7 @@ Units are points (1/72 inch) of the upright page, origin top left.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Rect(NamedTuple):
@@ -26,7 +26,8 @@ class Span:
     `size` is the font size in points (for OCR: the line's height), `line` the reader's own line
     (spans of one `line` follow one another on a baseline, in order); `confidence` only from OCR.
     `upright` is False for text that runs up or down the page. `hidden` is text that is not
-    painted (render mode 3, or the like): an OCR layer under a scan.
+    painted (render mode 3, or the like): an OCR layer under a scan. `tied` is text that belongs to what
+    stands before it on its line, however wide the gap: the value of a form's field.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Span:
     upright: bool = True
     hidden: bool = False
     confidence: float | None = None
+    tied: bool = False
 
     @property
     def rect(self) -> Rect:
@@ -59,9 +61,33 @@ class Ruling(NamedTuple):
     y1: float
 
 
+FieldKind = Literal["checkbox", "radio", "text", "choice", "signature"]
+
+
+class Field(NamedTuple):
+    """A field of a PDF's form; `checked` of check boxes and radio buttons alone. `label` is the field's own
+    alternate name, which need not be on the page."""
+
+    kind: FieldKind
+    rect: Rect
+    name: str = ""
+    value: str = ""
+    checked: bool | None = None
+    label: str = ""
+
+
+class Mark(NamedTuple):
+    """A drawing that stands for a character: an empty box or circle `☐`, a ticked one `☒`, a filled one `■`,
+    and a tick `✓`, a cross `✗` or a dot `●` without a box."""
+
+    rect: Rect
+    text: str
+
+
 @dataclass(slots=True)
 class Content:
-    """Everything a page holds. `drawings` counts its vector drawings, rulings or not."""
+    """Everything a page holds. `drawings` counts its vector drawings, rulings or not; `shapes` are the places
+    of small ones that may be boxes or ticks, `marks` what they turned out to be."""
 
     width: float
     height: float
@@ -69,3 +95,6 @@ class Content:
     rulings: list[Ruling] = field(default_factory=list)
     figures: list[Rect] = field(default_factory=list)
     drawings: int = 0
+    fields: list[Field] = field(default_factory=list)
+    shapes: list[Rect] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from internvl_loaders.render import html, markdown, table, text
-from internvl_loaders.values import Box, Cell, Dispute, Image, Text, Value, Word
+from internvl_loaders.values import Box, Cell, Dispute, FormField, Image, Text, Value, Word
 
 if TYPE_CHECKING:
     import pandas
@@ -22,6 +22,7 @@ __all__ = [
     "Cell",
     "Dispute",
     "Document",
+    "FormField",
     "Image",
     "Page",
     "Status",
@@ -168,6 +169,7 @@ class Page(Value):
     disputes: tuple[Dispute, ...] = ()
     timings: Mapping[str, float] = Field(default_factory=dict)
     blocks: tuple[Block, ...] = ()
+    fields: tuple[FormField, ...] = ()
     image: Image | None = None
 
     @property

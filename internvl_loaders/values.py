@@ -131,6 +131,21 @@ class Cell(Value):
         ]
 
 
+class FormField(Value):
+    """Something to fill in: a field of a PDF's form, which has a `name`, or a printed box to tick.
+
+    `checked` is of check boxes and radio buttons alone, whose `value` is what ticking them says; `label` is
+    what stands beside or above it on the page.
+    """
+
+    kind: Literal["checkbox", "radio", "text", "choice", "signature"]
+    name: Text = ""
+    label: Text = ""
+    value: Text = ""
+    checked: bool | None = None
+    box: Box | None = None
+
+
 class Dispute(Value):
     """A token where the transcription and a second reading of the page differ."""
 

@@ -23,6 +23,7 @@ from internvl_loaders.pipeline.draft import Draft, encoded, lies_on, may_hold_te
 from internvl_loaders.readers.open import open_document
 from internvl_loaders.readers.turn import upright
 from internvl_loaders.structure import structure
+from internvl_loaders.structure.forms import filled_in
 from internvl_loaders.structure.sane import sane
 from internvl_loaders.transcribe.text_layer import judge, visible
 
@@ -177,6 +178,7 @@ class OpenDocument:
             confidence=None if draft.confidence is None else round(draft.confidence, 4),
             timings=draft.timings,
             blocks=tuple(self._with_crops(draft, index)),
+            fields=tuple(draft.fields),
             image=self._page_image(draft, index),
         )
 
@@ -211,10 +213,28 @@ class OpenDocument:
         content = self._content(index)
         content, draft.rotation = upright(visible(content) if painted_only else content)
         draft.size = (content.width, content.height)
+        if content.shapes:
+            content = self._with_marks(draft, index, content)
         with draft.timed("structure"):
+            content, draft.fields = filled_in(content)
             draft.blocks = structure(
                 content, words=self.options.words, neighbours=self._neighbours(draft, beside)
             )
+
+    def _with_marks(self, draft: Draft, index: int, content: Content) -> Content:
+        """What small drawings are shows on the page's image, whichever way they are drawn."""
+        from internvl_loaders.transcribe.ticks import marks_of, worth_a_look
+
+        shapes = worth_a_look(content)
+        if not shapes:
+            return content
+        try:
+            image = self._rendered(draft, index)
+        except PageError as error:
+            draft.reasons.append(f"boxes to tick were not looked for: {error.message}")
+            return content
+        with draft.timed("marks"):
+            return replace(content, marks=marks_of(image, content.width / image.width, shapes))
 
     def _read_pictures(self, draft: Draft, index: int, threads: int) -> None:
         """Text inside a born-digital page's pictures is text of the page: the figure's."""
@@ -248,7 +268,8 @@ class OpenDocument:
             told = f"{_lines(reading.unread)} of text on the page image could not be read: too small or faint"
             draft.reasons.append(told)
         with draft.timed("structure"):
-            draft.blocks = structure(reading.content, words=self.options.words)
+            content, draft.fields = filled_in(reading.content)
+            draft.blocks = structure(content, words=self.options.words)
         if not draft.says_something and self._content(index).figures and is_blank(image):
             draft.reasons.append("nothing shows where it has pictures: they are blank, or cannot be decoded")
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from internvl_llm.media import pdfium as media
-from internvl_loaders.content import Content
+from internvl_loaders.content import Content, Field
 from internvl_loaders.readers.cover import hide_covered, may_cover
+from internvl_loaders.readers.pdfium_fields import fields_of
 from internvl_loaders.readers.pdfium_graphics import Graphics, Matrix, painted
 from internvl_loaders.readers.pdfium_text import spans_of
 from internvl_loaders.readers.vector import MAX_DRAWINGS, figures_of
 
-if TYPE_CHECKING:
-    pass
-
 
 class PdfiumReader(media.PdfiumReader):
+    def __init__(self, document: Any) -> None:
+        super().__init__(document)
+        self._fields: dict[int, list[Field]] = {}
+
+    def _page(self, index: int) -> Any:
+        """Made part of the page's content, form fields are none any more."""
+        if index not in self._fields:
+            self._fields[index] = fields_of(self._document, index, _upright)
+        return super()._page(index)
+
     def content_bytes(self, index: int, most: int) -> int:
         return 0  # pdfium does not tell
 
@@ -38,6 +46,8 @@ class PdfiumReader(media.PdfiumReader):
                 rulings=drawings.rulings() if drawings.count <= MAX_DRAWINGS else [],
                 figures=figures_of(graphics.images, width, height),
                 drawings=drawings.count,
+                fields=self._fields.get(index, []),
+                shapes=graphics.shapes.found(),
             )
         finally:
             page.close()

@@ -10,6 +10,7 @@ import pypdfium2.raw as c
 
 from internvl_loaders.content import Rect
 from internvl_loaders.readers.cover import Painted
+from internvl_loaders.readers.shapes import Shapes
 from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, Point
 
 Matrix = tuple[float, float, float, float, float, float]
@@ -90,6 +91,7 @@ class Graphics:
     def __init__(self, width: float, height: float) -> None:
         self.images: list[Rect] = []
         self.drawings = Drawings(width, height)
+        self.shapes = Shapes()
         self._segments = 0
 
     def walk(self, page: Any, matrix: Matrix) -> None:
@@ -97,6 +99,8 @@ class Graphics:
             if kind == c.FPDF_PAGEOBJ_PATH:
                 self.drawings.count += 1
                 if self.drawings.count <= MAX_DRAWINGS:
+                    x0, y0, x1, y1 = _bounds(handle, its_matrix)
+                    self.shapes.add((x0, y0), (x1, y1))
                     self._path(handle, its_matrix)
             elif kind == c.FPDF_PAGEOBJ_IMAGE:
                 self.images.append(Rect(*_bounds(handle, its_matrix)))

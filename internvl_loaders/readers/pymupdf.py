@@ -15,6 +15,8 @@ from internvl_llm.media import pymupdf as media
 from internvl_loaders.content import Content, Rect
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
 from internvl_loaders.readers.glyphs import Glyph, axis_of, style_of
+from internvl_loaders.readers.pymupdf_fields import fields_of
+from internvl_loaders.readers.shapes import Shapes
 from internvl_loaders.readers.symbols import dingbat, has_codes, is_dingbats, unmapped
 from internvl_loaders.readers.vector import MAX_DRAWINGS, Drawings, Point, figures_of
 from internvl_loaders.readers.words import Words
@@ -42,10 +44,10 @@ class PyMuPDFReader(media.PyMuPDFReader):
         page = self._document[index]
         width, height = float(page.rect.width), float(page.rect.height)
         boxes, vectors = _graphics(page)
-        drawings = Drawings(width, height)
+        drawings, shapes = Drawings(width, height), Shapes()
         drawings.count = vectors
         if 0 < vectors <= MAX_DRAWINGS:
-            _draw(page, drawings)
+            _draw(page, drawings, shapes)
         spans = _spans(page, width, height)
         if may_cover(boxes, spans, width, height):
             spans = hide_covered(spans, _painted(page))
@@ -56,6 +58,8 @@ class PyMuPDFReader(media.PyMuPDFReader):
             rulings=drawings.rulings(),
             figures=figures_of(boxes, width, height),
             drawings=drawings.count,
+            fields=fields_of(page),
+            shapes=shapes.found(),
         )
 
 
@@ -147,7 +151,7 @@ def _rounded(box: tuple[float, float, float, float]) -> tuple[int, ...]:
     return tuple(round(v) for v in box)
 
 
-def _draw(page: Any, drawings: Drawings) -> None:
+def _draw(page: Any, drawings: Drawings, shapes: Shapes) -> None:
     """Paths come in points of the page before /Rotate."""
     a, b, c, d, e, f = page.rotation_matrix
 
@@ -159,6 +163,8 @@ def _draw(page: Any, drawings: Drawings) -> None:
     for drawing in page.get_cdrawings():
         stroked = drawing["type"] != "f"
         items = drawing["items"]
+        x0, y0, x1, y1 = drawing["rect"]
+        shapes.add(*upright((x0, y0), (x1, y1)))
         if not stroked and len(outlines := _outlines(items)) > 1:
             drawings.filled([upright(*corners) for corners in outlines])
             continue

@@ -37,13 +37,15 @@ def upright(content: Content) -> tuple[Content, int]:
         x0, y0, x1, y1 = turned(span.rect)
         across = span.upright if turn == 180 else not span.upright
         spans.append(replace(span, x0=x0, y0=y0, x1=x1, y1=y1, upright=across))
-    return Content(
+    return replace(
+        content,
         width=width if turn == 180 else height,
         height=height if turn == 180 else width,
         spans=spans,
         rulings=[Ruling(*turned(Rect(*ruling))) for ruling in content.rulings],
         figures=[turned(figure) for figure in content.figures],
-        drawings=content.drawings,
+        fields=[field._replace(rect=turned(field.rect)) for field in content.fields],
+        shapes=[turned(shape) for shape in content.shapes],
     ), turn
 
 

@@ -5,7 +5,8 @@
 * Tables without spans are GFM, others bare HTML.
 * Captions are plain paragraphs: LlamaIndex looks for lines that begin with `Table`.
 * A figure is its text, if it has any: there is no file that a link could point to.
-* List items keep printed numbers that markdown can number with; any other printed marker is text.
+* List items keep printed numbers that markdown can number with; any other printed marker is text. One that is
+  a box to tick makes the item a task.
 """
 
 from __future__ import annotations
@@ -116,14 +117,15 @@ def _list(items: Sequence[Item]) -> str:
             words = f"{printed} {words}"
         if last_kind:
             text += "\n" if kind == last_kind else "\n\n"
-        text += _item(marker, "  \n".join(_lines(words)), _list(item.children))
+        task = printed in ("[ ]", "[x]")
+        text += _item(marker, "  \n".join(_lines(words)), _list(item.children), task=task)
         last_kind, last_number = kind, number
     return text
 
 
-def _item(marker: str, body: str, children: str) -> str:
+def _item(marker: str, body: str, children: str, *, task: bool) -> str:
     margin = " " * (len(marker) + 1)
-    if _TASK.match(body):
+    if not task and _TASK.match(body):
         body = f"\\{body}"
     text = f"{marker} {indent(body, margin)[len(margin) :]}" if body else marker
     if not children:

@@ -139,7 +139,7 @@ def _runs(spans: Iterable[Span]) -> Iterator[list[Span]]:
             if (
                 span.line != last.line
                 or span.line < 0
-                or gap > GAP * (size or span.y1 - span.y0)
+                or (gap > GAP * (size or span.y1 - span.y0) and not span.tied)
                 or span.y0 > last.y1
                 or span.y1 < last.y0
             ):

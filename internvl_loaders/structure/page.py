@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from internvl_loaders.content import Content, Rect, Span
 from internvl_loaders.document import Block, BlockType, Box, Word
+from internvl_loaders.structure.boxes import EMPTY, TICKED
 from internvl_loaders.structure.draft import Draft
 from internvl_loaders.structure.figures import Figure, find_figures
 from internvl_loaders.structure.furniture import find_furniture
@@ -22,6 +23,9 @@ from internvl_loaders.structure.tables.find import FoundTable, find_tables
 from internvl_loaders.structure.turned import direction_of, turned, turned_back
 
 Element = Draft | Figure | FoundTable
+
+_STATES = {EMPTY: "[ ]", TICKED: "[x]"}
+"""How boxes are written: as task lists have them."""
 
 
 def structure(content: Content, *, words: bool = False, neighbours: Sequence[Content] = ()) -> list[Block]:
@@ -120,7 +124,26 @@ def _flow(items: list[Item], style: Style, rtl: bool) -> Iterator[Element]:
 
 def _blocks(elements: Sequence[Element], content: Content, words: bool) -> list[Block]:
     seen = Counter(s.text.lower().strip(".,;:!?()\"'") for s in content.spans)
-    return [_block(e, content, seen, words) for e in elements]
+    blocks = [_block(e, content, seen, words) for e in elements]
+    if not any(s.text in _STATES for s in content.spans):
+        return blocks
+    return [_stated(block) for block in blocks]
+
+
+def _stated(block: Block) -> Block:
+    """With boxes as they are typed."""
+    update: dict[str, object] = {"text": _typed(block.text), "marker": block.marker and _typed(block.marker)}
+    update["words"] = tuple(w.model_copy(update={"text": _typed(w.text)}) for w in block.words)
+    if block.table:
+        cells = tuple(c.model_copy(update={"text": _typed(c.text)}) for c in block.table.cells)
+        update["table"] = block.table.model_copy(update={"cells": cells})
+    return block.model_copy(update=update)
+
+
+def _typed(text: str) -> str:
+    for box, typed in _STATES.items():
+        text = text.replace(box, typed)
+    return text
 
 
 def _block(element: Element, content: Content, seen: Mapping[str, int], words: bool) -> Block:

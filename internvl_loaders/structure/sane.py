@@ -21,7 +21,10 @@ def sane(content: Content) -> Content:
     spans = [s if _is_sane(s, reach) else _mended(s, reach) for s in content.spans]
     rulings = [Ruling(*_ordered(r, reach)) for r in content.rulings if not any(map(math.isnan, r))]
     figures = [Rect(*_ordered(f, reach)) for f in content.figures if not any(map(math.isnan, f))]
-    found = Content(width, height, spans, rulings, figures, content.drawings)
+    fields = [f._replace(rect=Rect(*_ordered(f.rect, reach))) for f in content.fields]
+    shapes = [Rect(*_ordered(r, reach)) for r in content.shapes if not any(map(math.isnan, r))]
+    marks = [m._replace(rect=Rect(*_ordered(m.rect, reach))) for m in content.marks]
+    found = Content(width, height, spans, rulings, figures, content.drawings, fields, shapes, marks)
     return content if found == content else found
 
 

@@ -22,6 +22,8 @@ _LEADING = re.compile(r"^[.·_]|[.·]{4}|…")
 _DOTS = re.compile(r"[.…·]+")
 _TAIL = re.compile(r"(?<=[^.…·\s])(?:\.{4,}|…+|·{3,})$")
 _PLACEHOLDERS = frozenset({"-", "–", "—", "−", "--", "---", "..", "...", "…", "*", "**", "***", "†", "‡"})
+_SIGNS = frozenset("☐☒☑✓✔✗✘✕✖●○■□")
+"""What stands for yes or no in the cells of a grid."""
 _NO_VALUE = frozenset({"na", "n/a", "n.a.", "n.a", "nd", "n.d.", "ns", "n.s.", "nil", "none"})
 
 
@@ -221,7 +223,7 @@ def _piece(words: list[Word]) -> Piece:
 @lru_cache(maxsize=16384)
 def is_value(text: str) -> bool:
     """A number, amount, date, interval, or a sign that stands for one."""
-    if text in _PLACEHOLDERS or text.lower() in _NO_VALUE:
+    if text in _PLACEHOLDERS or text in _SIGNS or text.lower() in _NO_VALUE:
         return True
     digits = sum(c.isdigit() for c in text)
     letters = sum(c.isalpha() for c in text)
