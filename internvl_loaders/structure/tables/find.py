@@ -14,6 +14,7 @@ from internvl_loaders.structure.script import joined_lines
 from internvl_loaders.structure.tables.checks import plausibility
 from internvl_loaders.structure.tables.grid import Grid, trimmed
 from internvl_loaders.structure.tables.open import open_grid
+from internvl_loaders.structure.tables.partial import with_labels
 from internvl_loaders.structure.tables.regions import Region, run_regions, stacked_regions
 from internvl_loaders.structure.tables.ruled import lattice_grid
 from internvl_loaders.structure.tables.rulings import join_rulings, lattices
@@ -60,7 +61,10 @@ def find_tables(content: Content) -> list[FoundTable]:
     left = MOST_AROUND * len(page.words) + 10_000
     for lattice in sorted(lattices(across, down), key=lambda g: _area(g.rect)):
         inside = page.within(lattice.rect, 2)
-        left -= len(inside)
+        beside = page.within(Rect(0, lattice.rect.y0, lattice.rect.x0, lattice.rect.y1), 0)
+        left -= len(inside) + len(beside)
+        if left > 0 and (wider := with_labels(lattice, inside, beside)) is not lattice:
+            lattice, inside = wider, page.within(wider.rect, 2)
         if left > 0 and page.take(_candidate(lattice_grid(lattice, inside)), PLAUSIBLE):
             used.update(lattice.across)
     loose = [r for r in across if r not in used]

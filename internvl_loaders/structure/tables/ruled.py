@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -9,13 +10,16 @@ from itertools import pairwise
 from internvl_loaders.structure.tables.grid import Grid, GridCell, compact, header_rows
 from internvl_loaders.structure.tables.gutters import gutters_of
 from internvl_loaders.structure.tables.open import open_grid
+from internvl_loaders.structure.tables.partial import parted
 from internvl_loaders.structure.tables.rows import row_groups
 from internvl_loaders.structure.tables.rulings import Axis, Lattice
-from internvl_loaders.structure.tables.words import Line, Word, is_value, lines_of
+from internvl_loaders.structure.tables.words import PIECE_GAP, Line, Word, is_value, lines_of
 
 MAX_SLOTS = 20_000
 MOST_SPLITS = 100
 """Gutters looked at inside one ruled column."""
+_NUMBER = re.compile(r"\d{1,3}[a-z]?")
+"""A row's."""
 FEW_RULED_ROWS = 3
 """Rows with text up to which rulings part headings, body and sums, and not the rows of the body."""
 
@@ -63,7 +67,7 @@ def _filled_cells(xs: Axis, ys: Axis, words: Sequence[Word]) -> tuple[list[GridC
     for p in cells:
         if len(p.words) > 1:
             p.words = [w for line in lines_of(p.words) for w in line.words]
-    return cells, leaders
+    return parted(cells, xs, ys), leaders
 
 
 def _drop_thin(axis: Axis, at: Sequence[float], least: float) -> None:
@@ -95,7 +99,8 @@ def _rows_unruled(xs: Axis, ys: Axis, words: Sequence[Word]) -> bool:
 
 
 def _split_columns(xs: Axis, ys: Axis, words: Sequence[Word]) -> None:
-    """Adds gutters inside a ruled column where most of its rows have values behind one."""
+    """Adds gutters inside a ruled column where most of its rows have values behind one, or their number
+    well before it."""
     columns: list[list[Word]] = [[] for _ in range(len(xs) + 2)]
     for w in words:
         columns[bisect_left(xs.at, (w.x0 + w.x1) / 2)].append(w)
@@ -108,6 +113,14 @@ def _split_columns(xs: Axis, ys: Axis, words: Sequence[Word]) -> None:
             values = sum(is_value(" ".join(r)) for r in right if r)
             if values >= 4 and values * 5 >= len(lines) * 3:
                 xs.add(gutter.middle)
+            elif c == 0 and gutter.x1 - gutter.x0 > PIECE_GAP * lines[0].em:
+                left = [" ".join(w.text for w in line.words if w.x0 < gutter.middle) for line in lines]
+                numbers = sum(
+                    bool(_NUMBER.fullmatch(n)) and bool(r) for n, r in zip(left, right, strict=True)
+                )
+                rows = {ys.index_at(line.middle) for line in lines}
+                if numbers >= 4 and numbers * 5 >= len(lines) * 4 and len(rows) == len(lines):
+                    xs.add(gutter.middle)
 
 
 def _split_rows(xs: Axis, ys: Axis, words: Sequence[Word]) -> None:
