@@ -9,4 +9,4 @@ from tests.fuzz.run import TARGETS
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_target(name: str) -> None:
-    TARGETS[name].run(12, start=7)
+    TARGETS[name].run(6, start=7)

@@ -17,7 +17,7 @@ from mcp import Client, StdioServerParameters
 
 from internvl_loaders.agents import DocumentTools
 from internvl_loaders.mcp import server
-from tests.internvl_loaders.cli.test_app import internvl
+from tests.kit.command import internvl
 from tests.kit.pdfs import pdf
 
 

@@ -94,14 +94,9 @@ def test_what_is_kept_is_fit_to_be_read(path: Path) -> None:
         assert all(len(one.get("image/png", "")) * 3 / 4 < 60_000 for one in data)
 
 
+@pytest.mark.slow  # up to half a minute each; what they show has tests of its own
 @pytest.mark.parametrize(
-    "path",
-    [
-        # Those with a model run for half a minute each; what they show has tests of its own.
-        pytest.param(path, marks=pytest.mark.slow if "torch" in NEEDS[path.stem] else (), id=path.stem)
-        for path in NOTEBOOKS
-        if not shown_only(kept(path))
-    ],
+    "path", [pytest.param(path, id=path.stem) for path in NOTEBOOKS if not shown_only(kept(path))]
 )
 def test_runs_and_says_what_is_kept(path: Path) -> None:
     require(path)

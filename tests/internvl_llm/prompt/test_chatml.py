@@ -310,7 +310,7 @@ def test_text_never_becomes_an_added_token(tokenizer: Any, encoder: Encoder) -> 
             assert tokenizer.decode(ids, clean_up_tokenization_spaces=False).strip() == text.strip()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_mixture_does(tokenizer: Any, encoder: Encoder, data: st.DataObject) -> None:
     tokens = sorted(tokenizer.get_added_vocab())

@@ -192,7 +192,7 @@ PIECES = st.sampled_from(
 TEXTS = st.lists(PIECES | st.text(max_size=3), max_size=25).map("".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     TEXTS, st.lists(st.integers(0, 500), max_size=12), st.sampled_from(["hermes", "internlm"]), st.booleans()
 )
@@ -203,7 +203,7 @@ def test_any_cut_gives_the_same(text: str, cuts: list[int], dialect: Any, anywhe
     assert parsed(text, tuple(range(len(text))), dialect, anywhere=anywhere) == whole
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TEXTS)
 def test_nothing_is_lost(text: str) -> None:
     """What is no blank and no tag comes out again, as text or in a call."""

@@ -16,20 +16,9 @@ import psutil
 import pytest
 
 from internvl_loaders.cli.app import app
+from tests.kit.command import internvl
 from tests.kit.paths import EXAMPLE, ROOT
 from tests.kit.pdfs import pdf
-
-
-def internvl(
-    *arguments: object, stdin: bytes | None = None, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    run = subprocess.run(
-        [sys.executable, "-c", "from internvl_loaders.cli.app import app; app()", *map(str, arguments)],
-        input=stdin, capture_output=True, cwd=cwd, env=os.environ | {"COLUMNS": "200"},
-    )  # fmt: skip
-    out = subprocess.CompletedProcess(run.args, run.returncode, run.stdout.decode(), run.stderr.decode())
-    assert "Traceback" not in out.stderr
-    return out
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from internvl_llm.media.load import Loaded
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_loaders.cli import ask as asking
 from internvl_loaders.cli.app import app
-from tests.internvl_loaders.cli.test_app import internvl
+from tests.kit.command import internvl
 from tests.kit.paths import EXAMPLE
 from tests.kit.pdfs import pdf
 from tests.kit.scripted import ScriptedEngine, says, shown
@@ -202,6 +202,7 @@ def test_without_torch_the_extra_is_named() -> None:
 
 
 @needs_engine
+@pytest.mark.slow
 def test_a_real_model_answers(tmp_path: Path) -> None:
     from tests.kit.checkpoints import built
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from internvl_llm.checkpoints.family import FAMILY, member
 from internvl_loaders.cli import models
 from internvl_loaders.cli.app import app
-from tests.internvl_loaders.cli.test_app import internvl
+from tests.kit.command import internvl
 
 GIB = 2**30
 

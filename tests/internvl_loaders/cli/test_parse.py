@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.internvl_loaders.cli.test_app import internvl
 from tests.internvl_loaders.transcribe.model.test_transcriber import scan
+from tests.kit.command import internvl, internvl_process
+from tests.kit.marks import slow
 from tests.kit.names import HOSTILE
 from tests.kit.paths import EXAMPLE
 from tests.kit.pdfs import pdf
@@ -247,7 +248,7 @@ def test_pipes_sockets_and_devices_are_not_waited_for(letters: Path, tmp_path: P
     assert "h.pdf: the file cannot be read (Too many levels of symbolic links)" in run.stderr
 
 
-@pytest.mark.parametrize("how", ["moved", "removed", "another"])
+@pytest.mark.parametrize("how", ["another", *slow("moved", "removed")])
 def test_an_output_folder_that_goes_away_meanwhile(how: str, tmp_path: Path) -> None:
     """Results that are apart from the others, or gone with them, are not told as complete."""
     scans, out, aside, report = (tmp_path / name for name in ("scans", "out", "aside", "report.json"))
@@ -276,7 +277,7 @@ def test_an_output_folder_that_goes_away_meanwhile(how: str, tmp_path: Path) -> 
 
 def test_pages_that_are_not_there_are_said(letters: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    run = internvl(
+    run = internvl_process(
         "parse", EXAMPLE, letters / "a.pdf", "--pages", "1,50-", "-o", tmp_path, "--report", report
     )
     assert run.returncode == 0

@@ -13,7 +13,7 @@ from internvl_llm.errors import PlacementError
 from internvl_llm.hardware.footprint import footprint
 from internvl_llm.hardware.serving import need
 from internvl_loaders.cli.serve import PORTS, commands, lines, plan
-from tests.internvl_loaders.cli.test_app import internvl
+from tests.kit.command import internvl
 from tests.kit.recorded import signatures
 
 GB = 10**9

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.internvl_loaders.cli.test_parse import shell
+from tests.kit.marks import slow
 from tests.kit.paths import EXAMPLE
 from tests.kit.pdfs import pdf
 
@@ -29,7 +30,7 @@ def assert_quiet(said: str) -> None:
 
 
 @pytest.mark.parametrize("how", SPOILED)
-@pytest.mark.parametrize("form", ["md", "json"])
+@pytest.mark.parametrize("form", ["md", *slow("json")])
 def test_parse_where_standard_output_takes_nothing(long: Path, tmp_path: Path, form: str, how: str) -> None:
     report = tmp_path / "report.json"
     run = shell(

@@ -81,7 +81,7 @@ tables = st.builds(TableTree, st.lists(st.lists(cells, max_size=3).map(tuple), m
 
 
 @given(tables, tables)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_equal_outer_rows_do_not_change_the_distance(true: TableTree, read: TableTree) -> None:
     nodes = max(true.nodes, read.nodes)
     distance = APTED(
@@ -91,7 +91,7 @@ def test_equal_outer_rows_do_not_change_the_distance(true: TableTree, read: Tabl
 
 
 @given(tables, tables)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_large_tables_never_score_above_the_exact_score(true: TableTree, read: TableTree) -> None:
     exact = teds(true, read)
     with pytest.MonkeyPatch.context() as patch:

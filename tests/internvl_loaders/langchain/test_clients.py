@@ -14,6 +14,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.indexing import InMemoryRecordManager, aindex, index
 
 from internvl_loaders.langchain import InternVLBlobParser, InternVLLoader
+from tests.kit.marks import slow
 from tests.kit.pdfs import pdf
 from tests.kit.samples import png, report
 
@@ -46,7 +47,10 @@ def records() -> InMemoryRecordManager:
     return manager
 
 
-@pytest.mark.parametrize(("mode", "count"), [("page", 6), ("element", 13), ("document", 3), ("table", 4)])
+@pytest.mark.parametrize(
+    ("mode", "count"),
+    [("page", 6), *slow(("element", 13), ("document", 3), ("table", 4))],
+)
 def test_indexing_again_skips_everything(
     folder: Path, chroma: Any, records: InMemoryRecordManager, mode: Any, count: int
 ) -> None:

@@ -30,6 +30,7 @@ from internvl_loaders.errors import (
 from internvl_loaders.langchain import InternVLBlobParser, InternVLLoader
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.records import loading
+from tests.kit.marks import slow
 from tests.kit.pdfs import pdf
 from tests.kit.samples import png, report
 
@@ -109,7 +110,10 @@ def test_modes_of_a_real_document(report_path: Path) -> None:
     assert all(len(str(element.metadata["bbox"]).split(",")) == 4 for element in elements)
 
 
-@pytest.mark.parametrize("mode", ["page", "document", "element", "table"])
+@pytest.mark.parametrize(
+    "mode",
+    ["page", *slow("document", "element", "table")],
+)
 def test_two_runs_say_the_same(report_path: Path, mode: str) -> None:
     first, second = (InternVLLoader(report_path, mode=mode).load() for _ in range(2))
     assert first == second

@@ -24,6 +24,7 @@ from internvl_loaders.errors import DocumentNotFoundError, OptionError, PageErro
 from internvl_loaders.llama_index import InternVLReader
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.records import loading
+from tests.kit.marks import slow
 from tests.kit.pdfs import pdf
 from tests.kit.samples import report
 
@@ -64,7 +65,10 @@ def test_modes(report_path: Path) -> None:
     assert [element.metadata["category"] for element in elements][:3] == ["heading", "paragraph", "table"]
 
 
-@pytest.mark.parametrize("mode", ["page", "document", "element", "table"])
+@pytest.mark.parametrize(
+    "mode",
+    ["page", *slow("document", "element", "table")],
+)
 def test_two_runs_and_the_async_one_say_the_same(report_path: Path, mode: str) -> None:
     first, second = (InternVLReader(mode=mode).load_data(report_path) for _ in range(2))
     assert dumped(first) == dumped(second)

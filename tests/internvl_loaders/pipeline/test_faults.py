@@ -23,6 +23,7 @@ from internvl_loaders import Page, aparse, parse
 from internvl_loaders.errors import DamagedDocumentError, LimitError, PageError, PageRangeError
 from internvl_loaders.sources import Named
 from tests.kit import faults
+from tests.kit.marks import slow
 
 
 @pytest.fixture(autouse=True)
@@ -69,10 +70,9 @@ def test_pages_come_in_order_though_worked_on_at_once() -> None:
     ("verb", "reason"),
     [
         ("crash", "signal 11"),
-        ("exit", "exit status 7"),
         ("hang", "max_seconds = 1.5"),
         ("memory", "max_memory = "),
-        ("allocate", "max_memory = "),
+        *slow(("exit", "exit status 7"), ("allocate", "max_memory = ")),
         ("raise", "ValueError: scripted"),
     ],
 )

@@ -13,6 +13,7 @@ from internvl_llm.media.workers.pool import Pool, Session
 from internvl_loaders import parse
 from tests.internvl_loaders.pipeline.test_faults import assert_no_workers
 from tests.kit import faults
+from tests.kit.marks import slow
 from tests.kit.pdfs import pdf
 
 
@@ -28,7 +29,7 @@ def document(verb: str, bad: int = 4, total: int = 7) -> bytes:
 
 
 SLOW = [
-    *((verb, 1) for verb in ("killed", "exit", "allocate")),
+    *((verb, 1) for verb in ("killed", "exit", "allocate", "memory")),
     *((verb, 2) for verb in ("crash", "hang", "allocate", "memory")),
 ]
 
@@ -36,8 +37,8 @@ SLOW = [
 @pytest.mark.parametrize(
     ("verb", "jobs"),
     [
-        *[("crash", 1), ("hang", 1), ("memory", 1)],
-        *(pytest.param(*each, marks=pytest.mark.slow) for each in SLOW),
+        *[("crash", 1), ("hang", 1)],
+        *slow(*SLOW),
     ],
 )
 def test_only_the_page_itself_fails(verb: str, jobs: int) -> None:
@@ -58,6 +59,7 @@ def test_a_neighbour_that_cannot_be_read_is_said() -> None:
     assert {p.reason for p in pages} == {"read without a look at page 4 (ValueError: scripted)"}
 
 
+@pytest.mark.slow
 def test_a_hanging_neighbour_takes_a_part_of_the_pages_time_and_no_more() -> None:
     limits = {"max_seconds": 8.0}
     started = time.monotonic()

@@ -101,6 +101,7 @@ def test_two_runs_on_one_cache(document: Path, tmp_path: Path, undisturbed: dict
     assert PageCache(cache).info().pages == PAGES
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_rebuilt(document: Path, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     cache, marks = tmp_path / "cache", tmp_path / "marks"
     run(document, tmp_path / "first", cache, tmp_path / "first-marks")

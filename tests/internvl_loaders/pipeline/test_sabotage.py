@@ -9,6 +9,7 @@ import pytest
 from internvl_loaders import parse
 from tests.internvl_loaders.pipeline.test_faults import assert_no_workers
 from tests.kit import faults
+from tests.kit.marks import slow
 from tests.kit.pdfs import pdf
 
 
@@ -24,12 +25,10 @@ def sabotaged(monkeypatch: pytest.MonkeyPatch, own_pools: None) -> Iterator[None
     [
         ("crash", "SIGSEGV"),
         ("hang", "max_seconds = 4"),
-        ("allocate", "max_memory = 314,572,800"),
-        ("killed", "SIGKILL"),
-        ("exit", "exit status 7"),
+        *slow(("allocate", "max_memory = 314,572,800"), ("killed", "SIGKILL"), ("exit", "exit status 7")),
     ],
 )
-@pytest.mark.parametrize("run", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
+@pytest.mark.parametrize("run", [0, *slow(1, 2, 3)])
 def test_one_page_of_fifty(verb: str, reason: str, run: int) -> None:
     limits = {"max_memory": 300 * 2**20, "max_seconds": 4.0 if verb == "hang" else 60.0}
     bad = (7 + 13 * run) % 50 + 1

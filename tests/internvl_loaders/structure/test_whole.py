@@ -71,7 +71,7 @@ def characters(text):
     return Counter(c for c in text if not c.isspace() and c not in LOOSE)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(contents(), st.booleans())
 def test_every_character_is_in_exactly_one_block(content, neighbour):
     def without_tables(c):
@@ -88,7 +88,7 @@ def test_every_character_is_in_exactly_one_block(content, neighbour):
     assert words == Counter(s.text for s in content.spans)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(contents())
 def test_tables_lose_nothing_either_and_the_result_is_always_the_same(content):
     blocks = structure(content, words=True)

@@ -79,7 +79,7 @@ def tokens(results: list[Any]) -> list[tuple[int, ...]]:
 
 def test_schemas(engine: TransformersEngine) -> None:
     """`python -m benchmarks.schema_conformance` asks more of them."""
-    wanted = [schema(seed) for seed in range(1000, 1060)]
+    wanted = [schema(seed) for seed in range(1000, 1030)]
     requests = [Request("Go", warm(at, 250), grammar=JsonSchema(one)) for at, one in enumerate(wanted)]
     checker, ended = jsonschema.Draft202012Validator.FORMAT_CHECKER, 0
     for one, result in zip(wanted, engine.generate(requests), strict=True):

@@ -226,7 +226,7 @@ MARKS = [
 PROSE = st.lists(st.sampled_from(MARKS) | st.text("abcXYZ019é漢ع", min_size=1, max_size=6), max_size=40)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(PROSE.map("".join))
 def test_no_letter_of_markdown_is_lost(answer: str) -> None:
     told = re.sub(r"^[ \t]*(`{3,}|~{3,}).*$", "", "\n".join(answer.splitlines()), flags=re.MULTILINE)
@@ -253,7 +253,7 @@ RUBBISH = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(RUBBISH)
 def test_no_letter_of_a_table_is_lost(parts: list[str]) -> None:
     found = blocks("<table>" + "".join(parts))
@@ -264,7 +264,7 @@ def test_no_letter_of_a_table_is_lost(parts: list[str]) -> None:
             block.table.to_html()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.sampled_from(HOSTILE), max_size=40).map("".join) | st.text(max_size=200))
 def test_anything_at_all_is_parsed(answer: str) -> None:
     for block in blocks(answer):

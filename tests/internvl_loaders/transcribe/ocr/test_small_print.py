@@ -95,6 +95,7 @@ def test_a_sheet_full_of_small_print(font: int) -> None:
     assert (reading.unread, reading.late) == (0, 0)
 
 
+@pytest.mark.slow
 def test_columns_of_small_print(transcriber: RapidOCRTranscriber) -> None:
     sheet = Sheet(2400, 3400)
     for column in range(3):
