@@ -27,7 +27,8 @@ class Span:
     (spans of one `line` follow one another on a baseline, in order); `confidence` only from OCR.
     `upright` is False for text that runs up or down the page. `hidden` is text that is not
     painted (render mode 3, or the like): an OCR layer under a scan. `tied` is text that belongs to what
-    stands before it on its line, however wide the gap: the value of a form's field.
+    stands before it on its line, however wide the gap: the value of a form's field. `struck` is text with a
+    line through it.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Span:
     hidden: bool = False
     confidence: float | None = None
     tied: bool = False
+    struck: bool = False
 
     @property
     def rect(self) -> Rect:

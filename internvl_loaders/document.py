@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from internvl_loaders.render import html, markdown, table, text
-from internvl_loaders.values import Box, Cell, Dispute, FormField, Image, Text, Value, Word
+from internvl_loaders.values import Box, Cell, Dispute, FormField, Image, Text, TextSpan, Value, Word
 
 if TYPE_CHECKING:
     import pandas
@@ -27,6 +27,7 @@ __all__ = [
     "Page",
     "Status",
     "Table",
+    "TextSpan",
     "Word",
 ]
 
@@ -129,7 +130,8 @@ class Block(Value):
     """One element of a page; blocks of a page stand in reading order.
 
     `text` is plain (no markup); a formula's is LaTeX, a list item's lacks its `marker`, a table's
-    is its cells row by row. `level`: depth of a heading (1 to 6) or of list nesting (from 0).
+    is its cells row by row. `spans` are the stretches of it that are struck through. `level`: depth of a
+    heading (1 to 6) or of list nesting (from 0).
     """
 
     type: BlockType
@@ -141,6 +143,7 @@ class Block(Value):
     table: Table | None = None
     image: Image | None = None
     words: tuple[Word, ...] = ()
+    spans: tuple[TextSpan, ...] = ()
 
 
 class Page(Value):

@@ -37,6 +37,8 @@ TranscriberName = Literal["auto", "text-layer", "rapidocr", "internvl"]
 OnError = Literal["raise", "skip", "placeholder"]
 Images = Literal["none", "figures", "pages", "all"]
 
+Struck = Literal["mark", "omit"]
+
 SAME_PAGES: Mapping[str, Any] = dict.fromkeys(
     ("pages", "password", "on_error", "jobs", "in_flight", "cache_dir", "allow_hosts"), True
 ) | {
@@ -102,6 +104,7 @@ class ParseOptions(BaseModel):
         int,
         Field(ge=36, le=1200, description="At which PDF pages are drawn for OCR and models."),
     ] = 200
+    struck: Annotated[Struck, Field(description="Text that is struck through: marked, or left out")] = "mark"
     images: Annotated[Images, Field(description="Images to keep")] = "none"
     words: Annotated[bool, Field(description="Keep words with boxes in every block.")] = False
     on_error: Annotated[

@@ -110,6 +110,14 @@ class Image(Value):
     height: int
 
 
+class TextSpan(Value):
+    """A stretch of an element's text, as offsets into it, that is set off: `struck` through."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    struck: bool = False
+
+
 class Cell(Value):
     """A table cell at (`row`, `col`), 0-based, covering `row_span` x `col_span` grid places."""
 
@@ -120,6 +128,7 @@ class Cell(Value):
     text: Text = ""
     header: bool = False
     box: Box | None = None
+    spans: tuple[TextSpan, ...] = ()
 
     @property
     def places(self) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +53,12 @@ class PdfiumReader:
         finally:
             page.close()
 
-    def _page(self, index: int) -> Any:
-        """The page with its form fields and other annotations made part of its content."""
+    def _page(self, index: int, look: Callable[[Any], None] | None = None) -> Any:
+        """The page with its form fields and other annotations made part of its content, once `look` has
+        seen it with them."""
         page = self._document[index]
+        if look:
+            look(page)
         for i in range(c.FPDFPage_GetAnnotCount(page)):
             annotation = c.FPDFPage_GetAnnot(page, i)
             subtype = c.FPDFAnnot_GetSubtype(annotation)

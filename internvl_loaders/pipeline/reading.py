@@ -25,6 +25,7 @@ from internvl_loaders.readers.turn import upright
 from internvl_loaders.structure import structure
 from internvl_loaders.structure.forms import filled_in
 from internvl_loaders.structure.sane import sane
+from internvl_loaders.structure.strikes import strike
 from internvl_loaders.transcribe.text_layer import judge, visible
 
 if TYPE_CHECKING:
@@ -190,6 +191,13 @@ class OpenDocument:
             self._contents.popitem(last=False)
         return self._contents[index]
 
+    def _wanted(self, content: Content) -> Content:
+        """With struck words marked or left out."""
+        content = strike(content)
+        if self.options.struck == "mark":
+            return content
+        return replace(content, spans=[s for s in content.spans if not s.struck])
+
     def _neighbours(self, draft: Draft, beside: Sequence[int]) -> list[Content]:
         found = []
         for number in beside:
@@ -218,7 +226,7 @@ class OpenDocument:
         with draft.timed("structure"):
             content, draft.fields = filled_in(content)
             draft.blocks = structure(
-                content, words=self.options.words, neighbours=self._neighbours(draft, beside)
+                self._wanted(content), words=self.options.words, neighbours=self._neighbours(draft, beside)
             )
 
     def _with_marks(self, draft: Draft, index: int, content: Content) -> Content:
@@ -269,7 +277,7 @@ class OpenDocument:
             draft.reasons.append(told)
         with draft.timed("structure"):
             content, draft.fields = filled_in(reading.content)
-            draft.blocks = structure(content, words=self.options.words)
+            draft.blocks = structure(self._wanted(content), words=self.options.words)
         if not draft.says_something and self._content(index).figures and is_blank(image):
             draft.reasons.append("nothing shows where it has pictures: they are blank, or cannot be decoded")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ from internvl_llm.media import pdfium as media
 from internvl_loaders.content import Content, Field
 from internvl_loaders.readers.cover import hide_covered, may_cover
 from internvl_loaders.readers.pdfium_fields import fields_of
-from internvl_loaders.readers.pdfium_graphics import Graphics, Matrix, painted
+from internvl_loaders.readers.pdfium_graphics import Graphics, Matrix, painted, quads
 from internvl_loaders.readers.pdfium_text import spans_of
-from internvl_loaders.readers.vector import MAX_DRAWINGS, figures_of
+from internvl_loaders.readers.vector import MAX_DRAWINGS, Point, figures_of
 
 
 class PdfiumReader(media.PdfiumReader):
@@ -19,23 +20,26 @@ class PdfiumReader(media.PdfiumReader):
         super().__init__(document)
         self._fields: dict[int, list[Field]] = {}
 
-    def _page(self, index: int) -> Any:
+    def _page(self, index: int, look: Callable[[Any], None] | None = None) -> Any:
         """Made part of the page's content, form fields are none any more."""
         if index not in self._fields:
             self._fields[index] = fields_of(self._document, index, _upright)
-        return super()._page(index)
+        return super()._page(index, look)
 
     def content_bytes(self, index: int, most: int) -> int:
         return 0  # pdfium does not tell
 
     def content(self, index: int) -> Content:
-        page = self._page(index)
+        struck_out: list[list[Point]] = []
+        page = self._page(index, lambda page: struck_out.extend(quads(page)))
         try:
             width, height = page.get_size()
             matrix = _upright(page)
             graphics = Graphics(width, height)
             graphics.walk(page, matrix)
             drawings = graphics.drawings
+            for corners in struck_out:
+                drawings.strike_out([_moved(corner, matrix) for corner in corners])
             spans = spans_of(page, matrix, width, height)
             if may_cover(graphics.images, spans, width, height):
                 spans = hide_covered(spans, painted(page, matrix))
@@ -51,6 +55,11 @@ class PdfiumReader(media.PdfiumReader):
             )
         finally:
             page.close()
+
+
+def _moved(point: Point, matrix: Matrix) -> Point:
+    (x, y), (a, b, cc, d, e, f) = point, matrix
+    return a * x + cc * y + e, b * x + d * y + f
 
 
 def _upright(page: Any) -> Matrix:

@@ -85,6 +85,21 @@ def _opaque(page: Any, handle: Any) -> bool:
         c.FPDFBitmap_Destroy(bitmap)
 
 
+def quads(page: Any) -> Iterator[list[Point]]:
+    """The corners of what StrikeOut annotations strike, in PDF coordinates."""
+    for i in range(c.FPDFPage_GetAnnotCount(page)):
+        annotation = c.FPDFPage_GetAnnot(page, i)
+        if not annotation:
+            continue
+        unseen = c.FPDFAnnot_GetFlags(annotation) & (c.FPDF_ANNOT_FLAG_HIDDEN | c.FPDF_ANNOT_FLAG_NOVIEW)
+        if c.FPDFAnnot_GetSubtype(annotation) == c.FPDF_ANNOT_STRIKEOUT and not unseen:
+            quad = c.FS_QUADPOINTSF()
+            for n in range(c.FPDFAnnot_CountAttachmentPoints(annotation)):
+                if c.FPDFAnnot_GetAttachmentPoints(annotation, n, quad):
+                    yield [(quad.x1, quad.y1), (quad.x2, quad.y2), (quad.x3, quad.y3), (quad.x4, quad.y4)]
+        c.FPDFPage_CloseAnnot(annotation)
+
+
 class Graphics:
     """Images and drawings of a page, forms included."""
 

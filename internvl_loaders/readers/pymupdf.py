@@ -28,6 +28,7 @@ _TEXT = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP
 """No images: decoding them costs seconds."""
 _CODES = _TEXT | pymupdf.TEXT_USE_CID_FOR_UNKNOWN_UNICODE
 _GRAPHICS = pymupdf.TEXT_PRESERVE_IMAGES | pymupdf.TEXT_COLLECT_VECTORS
+_UNSEEN = pymupdf.PDF_ANNOT_IS_HIDDEN | pymupdf.PDF_ANNOT_IS_NO_VIEW
 _PAINTED = mupdf.FZ_STEXT_FILLED | mupdf.FZ_STEXT_STROKED | mupdf.FZ_STEXT_CLIPPED
 
 
@@ -48,6 +49,7 @@ class PyMuPDFReader(media.PyMuPDFReader):
         drawings.count = vectors
         if 0 < vectors <= MAX_DRAWINGS:
             _draw(page, drawings, shapes)
+        _strike_out(page, drawings)
         spans = _spans(page, width, height)
         if may_cover(boxes, spans, width, height):
             spans = hide_covered(spans, _painted(page))
@@ -204,6 +206,14 @@ def _outlines(items: Sequence[tuple[Any, ...]]) -> list[list[Point]]:
             outlines.append(list(points))
         is_open = kind in "lc" and bool(outlines) and outlines[-1][0] != outlines[-1][-1]
     return outlines
+
+
+def _strike_out(page: Any, drawings: Drawings) -> None:
+    for annotation in page.annots(types=(pymupdf.PDF_ANNOT_STRIKE_OUT,)):
+        corners = () if annotation.flags & _UNSEEN else annotation.vertices or ()
+        for n in range(0, len(corners) - 3, 4):
+            turned = [pymupdf.Point(corner) * page.rotation_matrix for corner in corners[n : n + 4]]
+            drawings.strike_out([(point.x, point.y) for point in turned])
 
 
 def open_pdf(document: Path | bytes, password: str | None) -> PyMuPDFReader:

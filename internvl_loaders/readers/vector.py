@@ -60,6 +60,12 @@ class Drawings:
             self._horizontal += [(y0, x0, x1), (y1, x0, x1)]
             self._vertical += [(x0, y0, y1), (x1, y0, y1)]
 
+    def strike_out(self, corners: Iterable[Point]) -> None:
+        """The line that an annotation draws through the text in a quadrilateral, given in any order."""
+        x0, y0, x1, y1 = _bounds(list(corners))
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        self.line(*((x0, y, x1, y) if x1 - x0 >= y1 - y0 else (x, y0, x, y1)))
+
     def filled(self, outlines: Sequence[Sequence[Point]]) -> None:
         """A filled path by the corners of its outlines: thin ones are lines, one by one; where all but
         thin strips of the first is cut out by the others, these strips are."""

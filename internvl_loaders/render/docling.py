@@ -13,6 +13,7 @@ from internvl_loaders.errors import MissingDependencyError
 from internvl_loaders.render.escape import clean, one_line
 from internvl_loaders.render.layout import Item, Single, content, heading_level, layout, printed_marker
 from internvl_loaders.render.shapes import Block, Document, Page, Table
+from internvl_loaders.render.spans import marked, typed
 from internvl_loaders.values import Box, Image
 
 try:
@@ -91,7 +92,7 @@ class _Page:
                 self._block(entry.block)
 
     def _block(self, block: Block) -> None:
-        text = clean(block.text).strip("\n")
+        text = typed(clean(marked(block)).strip("\n"))
         place = self._provenance(block.box, len(text))
         match block.type:
             case "heading":
@@ -116,7 +117,7 @@ class _Page:
     def _list(self, items: Sequence[Item], parent: NodeItem | None) -> None:
         group = self.result.add_list_group(parent=parent)
         for item in items:
-            marker, text = printed_marker(item.block), clean(item.block.text).strip()
+            marker, text = printed_marker(item.block), typed(clean(marked(item.block)).strip())
             added = self.result.add_list_item(
                 text,
                 enumerated=any(char.isalnum() for char in marker),
@@ -150,7 +151,7 @@ class _Page:
             num_cols=table.cols,
             table_cells=[
                 TableCell(
-                    text=clean(cell.text).strip(),
+                    text=typed(clean(marked(cell)).strip()),
                     start_row_offset_idx=cell.row,
                     end_row_offset_idx=cell.row + cell.row_span,
                     start_col_offset_idx=cell.col,

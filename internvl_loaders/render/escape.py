@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from internvl_loaders.render.spans import has_marks
+
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
 _INLINE = re.compile(
     r"""
@@ -38,7 +40,7 @@ def one_line(text: str) -> str:
 
 def inline(text: str) -> str:
     """Escaped for the inside of a paragraph, a heading or a cell."""
-    live = _live_runs(text)
+    live = None if has_marks(text) else _live_runs(text)
 
     def escaped(match: re.Match[str]) -> str:
         markup = match[0]
@@ -46,7 +48,7 @@ def inline(text: str) -> str:
             return _ENTITIES[markup]
         if match["escape"]:
             return f"\\{markup}"
-        return "".join(f"\\{mark}" for mark in markup) if match.start() in live else markup
+        return "".join(f"\\{mark}" for mark in markup) if live is None or match.start() in live else markup
 
     return _INLINE.sub(escaped, text)
 

@@ -11,6 +11,7 @@ from internvl_loaders.render import table
 from internvl_loaders.render.escape import clean, one_line
 from internvl_loaders.render.layout import Item, Single, content, heading_level, layout, printed_marker
 from internvl_loaders.render.shapes import Block, Document, Page
+from internvl_loaders.render.spans import bare, marked, tagged
 from internvl_loaders.values import Image
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -79,15 +80,17 @@ def section(page: Page, *, headers_footers: bool = True) -> str:
 
 def html(blocks: Sequence[Block], *, headers_footers: bool = True) -> str:
     """A fragment: one element a block, list items gathered in lists, captions in their figures."""
-    return "\n".join(
-        _list(entry) if isinstance(entry, tuple) else _block(entry)
-        for entry in layout(content(blocks, headers_footers))
+    return tagged(
+        "\n".join(
+            _list(entry) if isinstance(entry, tuple) else _block(entry)
+            for entry in layout(content(blocks, headers_footers))
+        )
     )
 
 
 def _block(entry: Single) -> str:
     block = entry.block
-    text = _text(block.text)
+    text = _text(marked(block))
     match block.type:
         case "table" | "figure":
             return _figure(entry)
@@ -95,7 +98,7 @@ def _block(entry: Single) -> str:
             level = heading_level(block)
             return f"<h{level}>{text}</h{level}>"
         case "code":
-            return f"<pre><code>{escape(clean(block.text), quote=False)}</code></pre>"
+            return f"<pre><code>{escape(clean(bare(block.text)), quote=False)}</code></pre>"
         case "header" | "footer":
             return f"<{block.type}><p>{text}</p></{block.type}>"
         case "caption" | "footnote" | "formula":
@@ -109,16 +112,16 @@ def _figure(entry: Single) -> str:
     block, caption = entry.block, entry.caption
     parts = []
     if block.image is not None:
-        parts.append(_image(block.image, one_line(caption.text if caption else "")))
+        parts.append(_image(block.image, one_line(bare(caption.text) if caption else "")))
     if block.table is not None:
         parts.append(table.html(block.table))
     elif block.text.strip():
-        parts.append(f"<p>{_text(block.text)}</p>")
+        parts.append(f"<p>{_text(marked(block))}</p>")
     if block.type == "table" and caption is None:
         return "\n".join(parts)
     if caption is not None:
         parts.insert(
-            len(parts) if entry.caption_below else 0, f"<figcaption>{_text(caption.text)}</figcaption>"
+            len(parts) if entry.caption_below else 0, f"<figcaption>{_text(marked(caption))}</figcaption>"
         )
     return "\n".join(["<figure>", *parts, "</figure>"])
 
@@ -139,8 +142,8 @@ def _list(items: Sequence[Item]) -> str:
 
 
 def _item(item: Item) -> str:
-    number, printed = _number(item.block), printed_marker(item.block)
-    attribute, text = "", _text(item.block.text)
+    number, printed = _number(item.block), bare(printed_marker(item.block))
+    attribute, text = "", _text(marked(item.block))
     if number is not None:
         attribute = f' value="{number}"'
     elif printed:

@@ -21,6 +21,7 @@ from internvl_loaders.render import table
 from internvl_loaders.render.escape import clean, inline, line_start, one_line
 from internvl_loaders.render.layout import Item, content, heading_level, is_list_item, nest, printed_marker
 from internvl_loaders.render.shapes import Block, Document, Page, Table
+from internvl_loaders.render.spans import bare, marked, typed
 
 TableFormat = Literal["auto", "markdown", "html"]
 """GitHub-flavoured `markdown`, which repeats what spans, `html`, or `auto`: html where cells span."""
@@ -50,7 +51,7 @@ def markdown(
     blocks: Sequence[Block], *, headers_footers: bool = True, table_format: TableFormat = "auto"
 ) -> str:
     """Blocks apart by a blank line; nothing before the first or after the last."""
-    return "\n\n".join(filter(None, _parts(content(blocks, headers_footers), table_format)))
+    return typed("\n\n".join(filter(None, _parts(content(blocks, headers_footers), table_format))))
 
 
 def _parts(blocks: Sequence[Block], table_format: TableFormat) -> Iterator[str]:
@@ -73,14 +74,14 @@ def _block(block: Block) -> str:
         case "heading":
             level = heading_level(block)
             # a run of `#` at the end would be taken for the heading's closing
-            text = re.sub(r"(?<!\S)(#+)$", r"\\\1", inline(one_line(block.text)))
+            text = re.sub(r"(?<!\S)(#+)$", r"\\\1", inline(one_line(marked(block))))
             return f"{'#' * level} {text}"
         case "code":
-            return _code(clean(block.text).strip("\n"))
+            return _code(clean(bare(block.text)).strip("\n"))
         case "formula":
-            return _formula(block.text)
+            return _formula(bare(block.text))
         case _:
-            return "  \n".join(_lines(block.text))
+            return "  \n".join(_lines(marked(block)))
 
 
 def _lines(text: str) -> list[str]:
@@ -108,7 +109,7 @@ def _list(items: Sequence[Item]) -> str:
     text = ""
     last_kind, last_number = "", 0
     for item in items:
-        printed, words = printed_marker(item.block), item.block.text
+        printed, words = bare(printed_marker(item.block)), marked(item.block)
         ordinal = _ORDINAL.fullmatch(printed)
         kind, number = (ordinal[2], int(ordinal[1])) if ordinal else ("-", 0)
         marker = printed

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from internvl_loaders.values import Box, Cell, Image
+from internvl_loaders.values import Box, Cell, Image, TextSpan
 
 
 class Table(Protocol):
@@ -30,6 +30,8 @@ class Block(Protocol):
     def type(self) -> str: ...
     @property
     def text(self) -> str: ...
+    @property
+    def spans(self) -> Sequence[TextSpan]: ...
     @property
     def box(self) -> Box | None: ...
     @property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from internvl_loaders.errors import MissingDependencyError
 from internvl_loaders.render.escape import clean, inline, one_line
 from internvl_loaders.render.shapes import Table
+from internvl_loaders.render.spans import marked, tagged, typed
 from internvl_loaders.values import Cell
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _NUMBER = re.compile(
 
 def headers(table: Table) -> list[str]:
     """One unique text a column, blank where the table has none; header rows joined by ` / `."""
-    rows = table.grid()[: table.header_rows]
+    rows = _grid(table)[: table.header_rows]
     names = [
         " / ".join(dict.fromkeys(text for row in rows if (text := one_line(row[col]))))
         for col in range(table.cols)
@@ -53,6 +54,19 @@ def _unique(names: list[str]) -> list[str]:
     return unique
 
 
+def _grid(table: Table) -> list[list[str]]:
+    """The table's grid, its texts marked."""
+    texts = [[""] * table.cols for _ in range(table.rows)]
+    for cell in table.cells:
+        for row, col in cell.places:
+            texts[row][col] = marked(cell)
+    return texts
+
+
+def _typed_grid(table: Table) -> list[list[str]]:
+    return [[typed(text) for text in row] for row in _grid(table)]
+
+
 def gfm(table: Table) -> str:
     """GitHub-flavoured markdown; see `Table.to_gfm`.
 
@@ -62,8 +76,8 @@ def gfm(table: Table) -> str:
     """
     names = [_cell(name) or " " * min(turn, 99) for turn, name in enumerate(headers(table), 1)]
     lines = [f"|{'|'.join(names)}|", "|" + "---|" * table.cols]
-    lines += [f"| {' | '.join(map(_cell, row))} |" for row in table.grid()[table.header_rows :]]
-    return "\n".join(lines)
+    lines += [f"| {' | '.join(map(_cell, row))} |" for row in _grid(table)[table.header_rows :]]
+    return typed("\n".join(lines))
 
 
 def _cell(text: str) -> str:
@@ -93,7 +107,7 @@ def html(table: Table) -> str:
         parts += ["<thead>", *rows[:head], "</thead>"]
     if head < table.rows:
         parts += ["<tbody>", *rows[head:], "</tbody>"]
-    return "\n".join([*parts, "</table>"])
+    return tagged("\n".join([*parts, "</table>"]))
 
 
 def _head_rows(table: Table) -> int:
@@ -113,14 +127,15 @@ def _html_cell(cell: Cell | None) -> str:
         for name, span in (("rowspan", cell.row_span), ("colspan", cell.col_span))
         if span > 1
     )
-    text = escape(clean(cell.text).strip(), quote=False).replace("\n", "<br>")
+    text = escape(clean(marked(cell)).strip(), quote=False).replace("\n", "<br>")
     return f"<{tag}{spans}>{text}</{tag}>"
 
 
 def csv(table: Table) -> str:
     """See `Table.to_csv`. Write it with `newline=""`."""
     out = io.StringIO()
-    _csv.writer(out, lineterminator="\r\n").writerows([defuse(text) for text in row] for row in table.grid())
+    rows = ([defuse(text) for text in row] for row in _typed_grid(table))
+    _csv.writer(out, lineterminator="\r\n").writerows(rows)
     return out.getvalue()
 
 
@@ -132,11 +147,11 @@ def defuse(text: str) -> str:
 def records(table: Table) -> list[dict[str, str]]:
     """See `Table.to_records`."""
     names = _columns(table)
-    return [dict(zip(names, row, strict=True)) for row in table.grid()[table.header_rows :]]
+    return [dict(zip(names, row, strict=True)) for row in _typed_grid(table)[table.header_rows :]]
 
 
 def _columns(table: Table) -> list[str]:
-    return _unique([name or f"column {turn}" for turn, name in enumerate(headers(table), 1)])
+    return _unique([typed(name) or f"column {turn}" for turn, name in enumerate(headers(table), 1)])
 
 
 def dataframe(table: Table) -> pandas.DataFrame:
@@ -147,4 +162,4 @@ def dataframe(table: Table) -> pandas.DataFrame:
         raise MissingDependencyError(
             "pandas is not installed", remedy='Run pip install "internvl-documents[pandas]"'
         ) from error
-    return pandas.DataFrame(table.grid()[table.header_rows :], columns=_columns(table), dtype="str")
+    return pandas.DataFrame(_typed_grid(table)[table.header_rows :], columns=_columns(table), dtype="str")

@@ -8,6 +8,7 @@ from itertools import groupby
 from internvl_loaders.render.escape import clean, one_line
 from internvl_loaders.render.layout import content, is_list_item
 from internvl_loaders.render.shapes import Block, Document, Page, Table
+from internvl_loaders.render.spans import marked, typed
 
 
 def document(document: Document, *, page_breaks: bool = False, headers_footers: bool = True) -> str:
@@ -34,13 +35,13 @@ def text(blocks: Sequence[Block], *, headers_footers: bool = True) -> str:
 
 
 def _block(block: Block) -> str:
-    return _table(block.table) if block.table is not None else clean(block.text).strip()
+    return _table(block.table) if block.table is not None else typed(clean(marked(block)).strip())
 
 
 def _item(block: Block) -> str:
     marker = one_line(block.marker or "")
     indent = "  " * min(max(block.level or 0, 0), 8)
-    lines = f"{marker} {clean(block.text).strip()}".strip().split("\n")
+    lines = f"{marker} {typed(clean(marked(block)).strip())}".strip().split("\n")
     return "\n".join(indent + line for line in lines)
 
 
@@ -48,5 +49,5 @@ def _table(table: Table) -> str:
     """Rows a line each, blank ones left out; a spanning cell's text once, at its first place."""
     rows = [[""] * table.cols for _ in range(table.rows)]
     for cell in table.cells:
-        rows[cell.row][cell.col] = one_line(cell.text)
+        rows[cell.row][cell.col] = typed(one_line(marked(cell)))
     return "\n".join("\t".join(row).rstrip("\t") for row in rows if any(row))

@@ -18,6 +18,7 @@ from internvl_loaders.structure.paragraphs import drafts
 from internvl_loaders.structure.roles import assign
 from internvl_loaders.structure.rows import printed_lines
 from internvl_loaders.structure.script import is_rtl
+from internvl_loaders.structure.strikes import close_marks, open_marks
 from internvl_loaders.structure.strips import Item
 from internvl_loaders.structure.tables.find import FoundTable, find_tables
 from internvl_loaders.structure.turned import direction_of, turned, turned_back
@@ -34,6 +35,7 @@ def structure(content: Content, *, words: bool = False, neighbours: Sequence[Con
     `content` and `neighbours`, other pages of the document, are as `sane` gives them: running heads
     and feet show by repetition.
     """
+    content = open_marks(content)
     tables = find_tables(content)
     consumed = frozenset[int]().union(*(t.spans for t in tables))
     rest = [s for i, s in enumerate(content.spans) if i not in consumed and s.text.strip()]
@@ -125,9 +127,9 @@ def _flow(items: list[Item], style: Style, rtl: bool) -> Iterator[Element]:
 def _blocks(elements: Sequence[Element], content: Content, words: bool) -> list[Block]:
     seen = Counter(s.text.lower().strip(".,;:!?()\"'") for s in content.spans)
     blocks = [_block(e, content, seen, words) for e in elements]
-    if not any(s.text in _STATES for s in content.spans):
-        return blocks
-    return [_stated(block) for block in blocks]
+    if any(s.text in _STATES for s in content.spans):
+        blocks = [_stated(block) for block in blocks]
+    return [close_marks(b) for b in blocks] if any(s.struck for s in content.spans) else blocks
 
 
 def _stated(block: Block) -> Block:
