@@ -28,7 +28,7 @@ _TEXT = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP
 """No images: decoding them costs seconds."""
 _CODES = _TEXT | pymupdf.TEXT_USE_CID_FOR_UNKNOWN_UNICODE
 _GRAPHICS = pymupdf.TEXT_PRESERVE_IMAGES | pymupdf.TEXT_COLLECT_VECTORS
-_UNSEEN = pymupdf.PDF_ANNOT_IS_HIDDEN | pymupdf.PDF_ANNOT_IS_NO_VIEW
+_UNSEEN = mupdf.PDF_ANNOT_IS_HIDDEN | mupdf.PDF_ANNOT_IS_NO_VIEW
 _PAINTED = mupdf.FZ_STEXT_FILLED | mupdf.FZ_STEXT_STROKED | mupdf.FZ_STEXT_CLIPPED
 
 
@@ -209,7 +209,7 @@ def _outlines(items: Sequence[tuple[Any, ...]]) -> list[list[Point]]:
 
 
 def _strike_out(page: Any, drawings: Drawings) -> None:
-    for annotation in page.annots(types=(pymupdf.PDF_ANNOT_STRIKE_OUT,)):
+    for annotation in page.annots(types=(mupdf.PDF_ANNOT_STRIKE_OUT,)):
         corners = () if annotation.flags & _UNSEEN else annotation.vertices or ()
         for n in range(0, len(corners) - 3, 4):
             turned = [pymupdf.Point(corner) * page.rotation_matrix for corner in corners[n : n + 4]]
