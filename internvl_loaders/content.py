@@ -28,7 +28,7 @@ class Span:
     `upright` is False for text that runs up or down the page. `hidden` is text that is not
     painted (render mode 3, or the like): an OCR layer under a scan. `tied` is text that belongs to what
     stands before it on its line, however wide the gap: the value of a form's field. `struck` is text with a
-    line through it.
+    line through it. `href` is the target of the link that the word is, or is part of, which covers `linked`.
     """
 
     text: str
@@ -48,6 +48,8 @@ class Span:
     confidence: float | None = None
     tied: bool = False
     struck: bool = False
+    href: str = ""
+    linked: Rect | None = None
 
     @property
     def rect(self) -> Rect:
@@ -78,6 +80,13 @@ class Field(NamedTuple):
     label: str = ""
 
 
+class PageLink(NamedTuple):
+    """Where a page can be clicked, and the address that leads to; `#page=7` is a page of the document."""
+
+    rect: Rect
+    target: str
+
+
 class Mark(NamedTuple):
     """A drawing that stands for a character: an empty box or circle `☐`, a ticked one `☒`, a filled one `■`,
     and a tick `✓`, a cross `✗` or a dot `●` without a box."""
@@ -100,3 +109,4 @@ class Content:
     fields: list[Field] = field(default_factory=list)
     shapes: list[Rect] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
+    links: list[PageLink] = field(default_factory=list)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from internvl_loaders.render import html, markdown, table, text
-from internvl_loaders.values import Box, Cell, Dispute, FormField, Image, Text, TextSpan, Value, Word
+from internvl_loaders.values import Box, Cell, Dispute, FormField, Image, Link, Text, TextSpan, Value, Word
 
 if TYPE_CHECKING:
     import pandas
@@ -24,6 +24,7 @@ __all__ = [
     "Document",
     "FormField",
     "Image",
+    "Link",
     "Page",
     "Status",
     "Table",
@@ -144,6 +145,7 @@ class Block(Value):
     image: Image | None = None
     words: tuple[Word, ...] = ()
     spans: tuple[TextSpan, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 class Page(Value):

@@ -101,6 +101,16 @@ class Word(Value):
     confidence: float | None = None
 
 
+class Link(Value):
+    """A piece of a text, from `start` to before `end`, that leads to a `url` or to a `page`, from 1."""
+
+    text: Text
+    url: Text = ""
+    page: int | None = None
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+
+
 class Image(Value):
     """Encoded image bytes; base64 in JSON."""
 
@@ -129,6 +139,7 @@ class Cell(Value):
     header: bool = False
     box: Box | None = None
     spans: tuple[TextSpan, ...] = ()
+    links: tuple[Link, ...] = ()
 
     @property
     def places(self) -> list[tuple[int, int]]:

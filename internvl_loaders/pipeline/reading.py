@@ -24,6 +24,7 @@ from internvl_loaders.readers.open import open_document
 from internvl_loaders.readers.turn import upright
 from internvl_loaders.structure import structure
 from internvl_loaders.structure.forms import filled_in
+from internvl_loaders.structure.links import linked
 from internvl_loaders.structure.sane import sane
 from internvl_loaders.structure.strikes import strike
 from internvl_loaders.transcribe.text_layer import judge, visible
@@ -224,7 +225,7 @@ class OpenDocument:
         if content.shapes:
             content = self._with_marks(draft, index, content)
         with draft.timed("structure"):
-            content, draft.fields = filled_in(content)
+            content, draft.fields = filled_in(linked(content))
             draft.blocks = structure(
                 self._wanted(content), words=self.options.words, neighbours=self._neighbours(draft, beside)
             )
@@ -276,7 +277,10 @@ class OpenDocument:
             told = f"{_lines(reading.unread)} of text on the page image could not be read: too small or faint"
             draft.reasons.append(told)
         with draft.timed("structure"):
-            content, draft.fields = filled_in(reading.content)
+            found = reading.content
+            if not (reading.rotation or reading.skew):  # what was undone moved the text
+                found = linked(replace(found, links=self._content(index).links))
+            content, draft.fields = filled_in(found)
             draft.blocks = structure(self._wanted(content), words=self.options.words)
         if not draft.says_something and self._content(index).figures and is_blank(image):
             draft.reasons.append("nothing shows where it has pictures: they are blank, or cannot be decoded")

@@ -9,7 +9,7 @@ from typing import Any
 from internvl_llm.media import pdfium as media
 from internvl_loaders.content import Content, Field
 from internvl_loaders.readers.cover import hide_covered, may_cover
-from internvl_loaders.readers.pdfium_fields import fields_of
+from internvl_loaders.readers.pdfium_fields import fields_of, links_of
 from internvl_loaders.readers.pdfium_graphics import Graphics, Matrix, painted, quads
 from internvl_loaders.readers.pdfium_text import spans_of
 from internvl_loaders.readers.vector import MAX_DRAWINGS, Point, figures_of
@@ -51,6 +51,7 @@ class PdfiumReader(media.PdfiumReader):
                 figures=figures_of(graphics.images, width, height),
                 drawings=drawings.count,
                 fields=self._fields.get(index, []),
+                links=links_of(self._document, page, matrix),
                 shapes=graphics.shapes.found(),
             )
         finally:

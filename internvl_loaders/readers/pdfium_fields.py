@@ -1,16 +1,17 @@
-"""The form fields of a page, through pypdfium2."""
+"""The form fields and links of a page, through pypdfium2."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from ctypes import byref, c_ushort, create_string_buffer
+from ctypes import byref, c_int, c_ushort, create_string_buffer
 from typing import Any
 
 import pypdfium2.raw as c
 
-from internvl_loaders.content import Field, FieldKind, Rect
+from internvl_loaders.content import Field, FieldKind, PageLink, Rect
 from internvl_loaders.readers.pdfium_graphics import Matrix
 
+MAX_LINKS = 5_000
 _MOST_FIELDS = 5_000
 _LONGEST = 4_000
 """Characters of a field's value."""
@@ -47,6 +48,32 @@ def fields_of(document: Any, index: int, upright: Callable[[Any], Matrix]) -> li
     finally:
         page.close()
     return found
+
+
+def links_of(document: Any, page: Any, matrix: Matrix) -> list[PageLink]:
+    """In points of the upright page."""
+    found: list[PageLink] = []
+    at, link, box = c_int(0), c.FPDF_LINK(), c.FS_RECTF()
+    while len(found) < MAX_LINKS and c.FPDFLink_Enumerate(page, at, link):
+        target = _target(document, link)
+        if target and c.FPDFLink_GetAnnotRect(link, box):
+            found.append(PageLink(_turned(box, matrix), target))
+    return found
+
+
+def _target(document: Any, link: Any) -> str:
+    """An address, or `#page=` and a number from 1."""
+    action = c.FPDFLink_GetAction(link)
+    if action and c.FPDFAction_GetType(action) == c.PDFACTION_URI:
+        size = c.FPDFAction_GetURIPath(document, action, None, 0)
+        if not 1 < size <= _LONGEST:
+            return ""
+        text = create_string_buffer(size)
+        c.FPDFAction_GetURIPath(document, action, text, size)
+        return text.value.decode("utf-8", "replace")
+    goes = c.FPDFLink_GetDest(document, link) or (action and c.FPDFAction_GetDest(document, action))
+    page = c.FPDFDest_GetDestPageIndex(document, goes) if goes else -1
+    return f"#page={page + 1}" if page >= 0 else ""
 
 
 def _field(forms: Any, annotation: Any, matrix: Matrix) -> Field | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ import pymupdf
 from pymupdf import mupdf
 
 from internvl_llm.media import pymupdf as media
-from internvl_loaders.content import Content, Rect
+from internvl_loaders.content import Content, PageLink, Rect
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
 from internvl_loaders.readers.glyphs import Glyph, axis_of, style_of
 from internvl_loaders.readers.pymupdf_fields import fields_of
@@ -29,6 +30,8 @@ _TEXT = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP
 _CODES = _TEXT | pymupdf.TEXT_USE_CID_FOR_UNKNOWN_UNICODE
 _GRAPHICS = pymupdf.TEXT_PRESERVE_IMAGES | pymupdf.TEXT_COLLECT_VECTORS
 _UNSEEN = mupdf.PDF_ANNOT_IS_HIDDEN | mupdf.PDF_ANNOT_IS_NO_VIEW
+MAX_LINKS = 5_000
+_PAGE = re.compile(r"#page=\d+")
 _PAINTED = mupdf.FZ_STEXT_FILLED | mupdf.FZ_STEXT_STROKED | mupdf.FZ_STEXT_CLIPPED
 
 
@@ -61,8 +64,22 @@ class PyMuPDFReader(media.PyMuPDFReader):
             figures=figures_of(boxes, width, height),
             drawings=drawings.count,
             fields=fields_of(page),
+            links=_links(page),
             shapes=shapes.found(),
         )
+
+
+def _links(page: Any) -> list[PageLink]:
+    """In points of the upright page."""
+    found: list[PageLink] = []
+    link = mupdf.fz_load_links(page.this)
+    while link.m_internal and len(found) < MAX_LINKS:
+        box, target = link.rect(), link.uri()
+        if target.startswith("#") and (of_page := _PAGE.match(target)):
+            target = of_page[0]
+        found.append(PageLink(Rect(box.x0, box.y0, box.x1, box.y1), target))
+        link = link.next()
+    return found
 
 
 def _textpage(page: Any, flags: int) -> Any:

@@ -46,6 +46,7 @@ def upright(content: Content) -> tuple[Content, int]:
         figures=[turned(figure) for figure in content.figures],
         fields=[field._replace(rect=turned(field.rect)) for field in content.fields],
         shapes=[turned(shape) for shape in content.shapes],
+        links=[link._replace(rect=turned(link.rect)) for link in content.links],
     ), turn
 
 

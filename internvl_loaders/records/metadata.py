@@ -44,10 +44,18 @@ def element_metadata(page: Page, index: int, section: str, caption: Block | None
             "section": section,
             "caption": clip(caption.text, CONTEXT_CHARS) if caption is not None else None,
             "bbox": None if block.box is None else str(block.box),
+            "links": _links(block),
             "confidence": _rounded(block.confidence),
             **(table_metadata(block.table) if block.table is not None else {}),
         }
     )
+
+
+def _links(block: Block) -> str:
+    """Addresses that the element leads to, each once, apart by spaces; theirs are `%20`."""
+    cells = block.table.cells if block.table is not None else ()
+    links = [*block.links, *(link for cell in cells for link in cell.links)]
+    return " ".join(dict.fromkeys(link.url.replace(" ", "%20") for link in links if link.url))
 
 
 def table_metadata(table: Table) -> Metadata:

@@ -10,6 +10,7 @@ from itertools import groupby
 from internvl_loaders.render import table
 from internvl_loaders.render.escape import clean, one_line
 from internvl_loaders.render.layout import Item, Single, content, heading_level, layout, printed_marker
+from internvl_loaders.render.links import in_html
 from internvl_loaders.render.shapes import Block, Document, Page
 from internvl_loaders.render.spans import bare, marked, tagged
 from internvl_loaders.values import Image
@@ -90,7 +91,7 @@ def html(blocks: Sequence[Block], *, headers_footers: bool = True) -> str:
 
 def _block(entry: Single) -> str:
     block = entry.block
-    text = _text(marked(block))
+    text = in_html(_text(marked(block)), block)
     match block.type:
         case "table" | "figure":
             return _figure(entry)
@@ -116,7 +117,7 @@ def _figure(entry: Single) -> str:
     if block.table is not None:
         parts.append(table.html(block.table))
     elif block.text.strip():
-        parts.append(f"<p>{_text(marked(block))}</p>")
+        parts.append(f"<p>{in_html(_text(marked(block)), block)}</p>")
     if block.type == "table" and caption is None:
         return "\n".join(parts)
     if caption is not None:
@@ -143,7 +144,7 @@ def _list(items: Sequence[Item]) -> str:
 
 def _item(item: Item) -> str:
     number, printed = _number(item.block), bare(printed_marker(item.block))
-    attribute, text = "", _text(marked(item.block))
+    attribute, text = "", in_html(_text(marked(item.block)), item.block)
     if number is not None:
         attribute = f' value="{number}"'
     elif printed:

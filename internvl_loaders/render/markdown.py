@@ -20,6 +20,7 @@ from typing import Literal
 from internvl_loaders.render import table
 from internvl_loaders.render.escape import clean, inline, line_start, one_line
 from internvl_loaders.render.layout import Item, content, heading_level, is_list_item, nest, printed_marker
+from internvl_loaders.render.links import in_markdown
 from internvl_loaders.render.shapes import Block, Document, Page, Table
 from internvl_loaders.render.spans import bare, marked, typed
 
@@ -75,13 +76,13 @@ def _block(block: Block) -> str:
             level = heading_level(block)
             # a run of `#` at the end would be taken for the heading's closing
             text = re.sub(r"(?<!\S)(#+)$", r"\\\1", inline(one_line(marked(block))))
-            return f"{'#' * level} {text}"
+            return f"{'#' * level} {in_markdown(text, block)}"
         case "code":
             return _code(clean(bare(block.text)).strip("\n"))
         case "formula":
             return _formula(bare(block.text))
         case _:
-            return "  \n".join(_lines(marked(block)))
+            return in_markdown("  \n".join(_lines(marked(block))), block)
 
 
 def _lines(text: str) -> list[str]:
@@ -119,7 +120,8 @@ def _list(items: Sequence[Item]) -> str:
         if last_kind:
             text += "\n" if kind == last_kind else "\n\n"
         task = printed in ("[ ]", "[x]")
-        text += _item(marker, "  \n".join(_lines(words)), _list(item.children), task=task)
+        body = in_markdown("  \n".join(_lines(words)), item.block)
+        text += _item(marker, body, _list(item.children), task=task)
         last_kind, last_number = kind, number
     return text
 

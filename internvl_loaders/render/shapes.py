@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from internvl_loaders.values import Box, Cell, Image, TextSpan
+from internvl_loaders.values import Box, Cell, Image, Link, TextSpan
 
 
 class Table(Protocol):
@@ -32,6 +32,8 @@ class Block(Protocol):
     def text(self) -> str: ...
     @property
     def spans(self) -> Sequence[TextSpan]: ...
+    @property
+    def links(self) -> Sequence[Link]: ...
     @property
     def box(self) -> Box | None: ...
     @property

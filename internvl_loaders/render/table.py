@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from internvl_loaders.errors import MissingDependencyError
 from internvl_loaders.render.escape import clean, inline, one_line
+from internvl_loaders.render.links import in_html, in_markdown
 from internvl_loaders.render.shapes import Table
 from internvl_loaders.render.spans import marked, tagged, typed
 from internvl_loaders.values import Cell
@@ -76,14 +77,18 @@ def gfm(table: Table) -> str:
     """
     names = [_cell(name) or " " * min(turn, 99) for turn, name in enumerate(headers(table), 1)]
     lines = [f"|{'|'.join(names)}|", "|" + "---|" * table.cols]
-    lines += [f"| {' | '.join(map(_cell, row))} |" for row in _grid(table)[table.header_rows :]]
+    linked = {place: cell for cell in table.cells if cell.links for place in cell.places}
+    for number, row in enumerate(_grid(table)[table.header_rows :], table.header_rows):
+        cells = [_cell(text, linked.get((number, col))) for col, text in enumerate(row)]
+        lines.append(f"| {' | '.join(cells)} |")
     return typed("\n".join(lines))
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, linked: Cell | None = None) -> str:
     markdown = inline(one_line(text)).replace("|", "&#124;")
     # parsers differ on whether `\\|` ends the cell
-    return re.sub(r"(\\\\)$", "&#92;", markdown)
+    markdown = re.sub(r"(\\\\)$", "&#92;", markdown)
+    return markdown if linked is None else in_markdown(markdown, linked)
 
 
 def html(table: Table) -> str:
@@ -128,7 +133,7 @@ def _html_cell(cell: Cell | None) -> str:
         if span > 1
     )
     text = escape(clean(marked(cell)).strip(), quote=False).replace("\n", "<br>")
-    return f"<{tag}{spans}>{text}</{tag}>"
+    return f"<{tag}{spans}>{in_html(text, cell)}</{tag}>"
 
 
 def csv(table: Table) -> str:

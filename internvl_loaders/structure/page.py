@@ -12,6 +12,7 @@ from internvl_loaders.structure.draft import Draft
 from internvl_loaders.structure.figures import Figure, find_figures
 from internvl_loaders.structure.furniture import find_furniture
 from internvl_loaders.structure.lines import Line, fragments, join_initials
+from internvl_loaders.structure.links import links_of, moved
 from internvl_loaders.structure.measure import Column, Style, style_of
 from internvl_loaders.structure.order import reading_order
 from internvl_loaders.structure.paragraphs import drafts
@@ -135,9 +136,13 @@ def _blocks(elements: Sequence[Element], content: Content, words: bool) -> list[
 def _stated(block: Block) -> Block:
     """With boxes as they are typed."""
     update: dict[str, object] = {"text": _typed(block.text), "marker": block.marker and _typed(block.marker)}
+    update["links"] = moved(block.links, block.text, _typed)
     update["words"] = tuple(w.model_copy(update={"text": _typed(w.text)}) for w in block.words)
     if block.table:
-        cells = tuple(c.model_copy(update={"text": _typed(c.text)}) for c in block.table.cells)
+        cells = tuple(
+            c.model_copy(update={"text": _typed(c.text), "links": moved(c.links, c.text, _typed)})
+            for c in block.table.cells
+        )
         update["table"] = block.table.model_copy(update={"cells": cells})
     return block.model_copy(update=update)
 
@@ -174,9 +179,11 @@ def _block(element: Element, content: Content, seen: Mapping[str, int], words: b
         max(line.y1 for line in element.lines),
     )
     kind: BlockType = element.type
+    text = element.text(seen)
     return Block(
         type=kind,
-        text=element.text(seen),
+        text=text,
+        links=links_of(text, spans),
         box=Box.of(*rect, width, height),
         level=element.level,
         marker=element.marker.text if element.marker else None,

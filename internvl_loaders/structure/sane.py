@@ -24,7 +24,8 @@ def sane(content: Content) -> Content:
     fields = [f._replace(rect=Rect(*_ordered(f.rect, reach))) for f in content.fields]
     shapes = [Rect(*_ordered(r, reach)) for r in content.shapes if not any(map(math.isnan, r))]
     marks = [m._replace(rect=Rect(*_ordered(m.rect, reach))) for m in content.marks]
-    found = Content(width, height, spans, rulings, figures, content.drawings, fields, shapes, marks)
+    links = [k._replace(rect=Rect(*_ordered(k.rect, reach))) for k in content.links]
+    found = Content(width, height, spans, rulings, figures, content.drawings, fields, shapes, marks, links)
     return content if found == content else found
 
 

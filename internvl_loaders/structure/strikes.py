@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from internvl_loaders.content import Content, Ruling, Span
 from internvl_loaders.document import Block
+from internvl_loaders.structure.links import moved
 from internvl_loaders.values import TextSpan
 
 _HIGHEST, _LOWEST = 0.35, 0.72
@@ -85,14 +86,20 @@ def close_marks(block: Block) -> Block:
     text, marks = _closed(block.text)
     update: dict[str, object] = {"text": text, "spans": marks}
     update["marker"] = block.marker and _MARK.sub("", block.marker)
+    update["links"] = moved(block.links, block.text, _without_marks)
     update["words"] = tuple(w.model_copy(update={"text": _MARK.sub("", w.text)}) for w in block.words)
     if block.table:
         cells = []
         for cell in block.table.cells:
             text, marks = _closed(cell.text)
-            cells.append(cell.model_copy(update={"text": text, "spans": marks}))
+            links = moved(cell.links, cell.text, _without_marks)
+            cells.append(cell.model_copy(update={"text": text, "spans": marks, "links": links}))
         update["table"] = block.table.model_copy(update={"cells": tuple(cells)})
     return block.model_copy(update=update)
+
+
+def _without_marks(text: str) -> str:
+    return _MARK.sub("", text)
 
 
 def _closed(text: str) -> tuple[str, tuple[TextSpan, ...]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.document import Box, Cell, Table
 from internvl_loaders.structure.lines import join_spans
+from internvl_loaders.structure.links import links_of
 from internvl_loaders.structure.script import joined_lines
 from internvl_loaders.structure.tables.checks import plausibility
 from internvl_loaders.structure.tables.grid import Grid, trimmed
@@ -163,13 +164,15 @@ def _found_table(candidate: _Candidate, content: Content, partial: set[int]) -> 
     cells = []
     for cell in sorted(grid.filled(), key=lambda p: (p.row, p.col)):
         r = bounds(cell.words)
+        text = _text(cell.words, content)
         cells.append(
             Cell(
                 row=cell.row,
                 col=cell.col,
                 row_span=cell.row_span,
                 col_span=cell.col_span,
-                text=_text(cell.words, content),
+                text=text,
+                links=links_of(text, list(dict.fromkeys(content.spans[w.span] for w in cell.words))),
                 header=cell.row < grid.header,
                 box=Box.of(*r, content.width or 1.0, content.height or 1.0),
             )
