@@ -33,6 +33,7 @@ from internvl_loaders.errors import (
     PageRangeError,
     SourceError,
 )
+from internvl_loaders.folders import EXTENSIONS
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline.run import parse
 from internvl_loaders.sources import Named
@@ -57,7 +58,6 @@ _LONGEST_ERROR = 500
 _LEAST_SCORE = 75.0
 """Of rapidfuzz's partial ratio, 0 to 100: what OCR misread is found too."""
 _REMEDY = "Name a file of list_documents"
-_SUFFIXES = {".pdf", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 
 class DocumentTools:
@@ -239,7 +239,7 @@ class DocumentTools:
         names: dict[str, str] = {}
         for folder in self.folders:
             found = (Path(at, name) for at, _, files in os.walk(folder) for name in files)
-            for path in sorted(path for path in found if path.suffix.lower() in _SUFFIXES):
+            for path in sorted(path for path in found if path.suffix.lower() in EXTENSIONS):
                 if os.path.isfile(path) and self._within(path.resolve()):
                     name = _listed(path.relative_to(folder).as_posix())
                     names[_listed(str(path)) if name in names else name] = str(path)

@@ -11,10 +11,14 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 EXTENSIONS = frozenset(
-    {".pdf", ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+    {
+        *(".pdf", ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
+        *(".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
+    }
 )
 _MAGIC = re.compile(
-    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|BM....\x00\x00\x00\x00|II\*\x00|MM\x00\*|II\+\x00|MM\x00\+|GIF8[79]a",
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|BM....\x00\x00\x00\x00|II\*\x00|MM\x00\*|II\+\x00|MM\x00\+|GIF8[79]a"
+    rb"|\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51|....ftyp(?:avif|avis|hei[cxms]|hev[cxms]|mif[12]|msf1)",
     re.DOTALL,
 )
 _LITTER = re.compile(r"__MACOSX|\._.*|\.DS_Store|~\$.*|Thumbs\.db|desktop\.ini", re.IGNORECASE | re.DOTALL)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from internvl_llm.media.codecs import KINDS
 from internvl_llm.media.limits import Limits
 from internvl_llm.names import encodable, file_name
 from internvl_loaders.errors import (
@@ -163,9 +164,9 @@ def _glob(pattern: str, skipped: Skipped) -> Iterator[Source]:
 
 
 def _missing(name: str, message: str) -> Source:
-    error = DocumentNotFoundError(
-        message, source=name, remedy="Check the path; supported are PDF, PNG, JPEG, WEBP, BMP, TIFF and GIF"
-    )
+    kinds = f"PDF, {', '.join(KINDS[:-1])} and {KINDS[-1]}"
+    remedy = f"Check the path; supported are {kinds}"
+    error = DocumentNotFoundError(message, source=name, remedy=remedy)
     return Source(name, output_name(name), error=error)
 
 

@@ -12,6 +12,7 @@ from PIL.Image import Transpose
 from PIL.PngImagePlugin import PngImageFile
 
 from internvl_llm.errors import DamagedDocumentError, PageError, limit_error
+from internvl_llm.media.codecs import has_avif, has_heif
 from internvl_llm.media.declared import (
     Buffer,
     buffer,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from internvl_llm.media.limits import Limits
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "JPEG2000", "AVIF", "HEIF")
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -134,7 +135,7 @@ class ImageReader:
         source = io.BytesIO(self._document) if isinstance(self._document, bytes) else self._document
         try:
             with _own_pixel_limit():
-                return Image.open(source, formats=FORMATS)
+                return Image.open(source, formats=_formats())
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise self._damaged(error) from error
 
@@ -239,6 +240,12 @@ class ImageReader:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
         self._notes[index] = [f"the image is truncated or damaged ({_brief(error)}); what is left was read"]
         return image
+
+
+def _formats() -> list[str]:
+    """Those of `FORMATS` that can be decoded here."""
+    missing = {name for name, able in (("AVIF", has_avif()), ("HEIF", has_heif())) if not able}
+    return [name for name in FORMATS if name not in missing]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from internvl_llm.errors import (
     UnsupportedDocumentError,
     limit_error,
 )
+from internvl_llm.media.codecs import KINDS, isobmff_image, require
 
 if TYPE_CHECKING:
     from internvl_llm.media.limits import Limits
@@ -36,6 +37,8 @@ _IMAGES = (
     b"MM\0+",
     b"GIF87a",
     b"GIF89a",
+    b"\0\0\0\x0cjP  \r\n\x87\n",
+    b"\xff\x4f\xff\x51",
 )
 
 _OTHERS = (
@@ -44,7 +47,6 @@ _OTHERS = (
     (b"{\\rtf", "an RTF document"),
     (b"%!PS", "PostScript"),
     (b"\x1f\x8b", "a gzip archive"),
-    (b"\0\0\0\x0cjP", "a JPEG 2000 image"),
     (b"<!doctype html", "an HTML page"),
     (b"<html", "an HTML page"),
     (b"<svg", "an SVG image"),
@@ -69,12 +71,15 @@ def open_document(
         return _within(pdf(), name, limits)
     if head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return image()
+    if coding := isobmff_image(head):
+        require(coding, name)
+        return image()
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     what = next((what for magic, what in _OTHERS if start.startswith(magic.lower())), None)
     raise UnsupportedDocumentError(
         f"this is {what}, not a PDF or image" if what else "neither a PDF nor an image of a known type",
         source=name,
-        remedy="Give a PDF, PNG, JPEG, WEBP, BMP, TIFF or GIF",
+        remedy=f"Give a PDF, {', '.join(KINDS[:-1])} or {KINDS[-1]}",
     )
 
 
