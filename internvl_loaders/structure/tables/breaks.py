@@ -118,13 +118,24 @@ def _is_new_heading(rows: Sequence[Row], first: int, i: int, across: Sequence[Ru
     if i + 1 < len(rows) and not any(is_data(r) for r in rows[i + 1 : i + 4]):
         return False
     above = [r for r in rows[max(first, i - NEAR) : i] if is_data(r) or _is_form(r)]
-    if not above:
+    if not above or _is_section(row, above, rows[i + 1 : i + 4]):
         return False
     ruled = _ruled(rows[i - 1], row, rows[i + 1] if i + 1 < len(rows) else None, across)
     apart = row.line.y0 - rows[i - 1].line.y1 > 0.6 * em
     if not (ruled or (apart and len(above) > 1)):
         return False
     return len(row.pieces) != max(len(r.pieces) for r in above) or in_other_columns(row, above, em)
+
+
+def _is_section(row: Row, above: Sequence[Row], below: Sequence[Row]) -> bool:
+    """Whether the row is the title of a group and its remark: nothing of it begins over the values above,
+    and those below stand in the same columns."""
+    values = [p.x0 for r in above for p in r.pieces[1:] if is_value(p.text)]
+    following = next((r for r in below if is_data(r)), None)
+    if not values or following is None or any(p.x0 > min(values) - row.line.em for p in row.pieces):
+        return False
+    most = max(len(r.pieces) for r in above)
+    return len(following.pieces) * 2 > most and not in_other_columns(following, above, row.line.em)
 
 
 def _is_form(row: Row) -> bool:

@@ -238,7 +238,7 @@ def header_lines(lines: Sequence[Line], rows: Sequence[Sequence[Piece]], full: S
     """
     labels = min(pieces[0].x0 for pieces in rows) + LABEL_INDENT * lines[0].em
     data = _data_lines(rows, labels)
-    count = _lines_above_ruling(lines, data, full)
+    count = _lines_above_ruling(lines, rows, data, full)
     if count is None:
         count = _lines_above_values(lines, rows, data, labels)
     return _bold_lines(rows) if count is None else count
@@ -252,7 +252,9 @@ def _data_lines(rows: Sequence[Sequence[Piece]], labels: float) -> list[int]:
     return data[labelled.index(True) :] if sum(labelled) * 3 > len(data) * 2 else data
 
 
-def _lines_above_ruling(lines: Sequence[Line], data: Sequence[int], full: Sequence[float]) -> int | None:
+def _lines_above_ruling(
+    lines: Sequence[Line], rows: Sequence[Sequence[Piece]], data: Sequence[int], full: Sequence[float]
+) -> int | None:
     """Up to the first ruling, or one of the next two where no values stand between; None where it lies
     too low, or values stand above it."""
     middles = [line.middle for line in lines]
@@ -268,7 +270,7 @@ def _lines_above_ruling(lines: Sequence[Line], data: Sequence[int], full: Sequen
         return end
     for later in ends[1:3]:
         parts_values = any(end <= k < later for k in data) or not any(k >= later for k in data)
-        if parts_values or later >= most:
+        if parts_values or later >= most or (later == end + 1 and _is_group_title(rows, end, data)):
             break
         end = later
     return end
@@ -283,12 +285,35 @@ def _lines_above_values(
     end = data[0]
     while (
         end > 1
-        and len(rows[end - 1]) == 1
-        and rows[end - 1][0].x0 < labels
+        and (
+            (len(rows[end - 1]) == 1 and rows[end - 1][0].x0 < labels) or _is_group_title(rows, end - 1, data)
+        )
         and max(len(pieces) for pieces in rows[:end]) > 1
     ):
         end -= 1
     return end + _tight_above(lines, end, data)
+
+
+def _is_group_title(rows: Sequence[Sequence[Piece]], k: int, data: Sequence[int]) -> bool:
+    """Whether line `k`, of words left of the values or of one piece, has its like between the values."""
+    row, first = rows[k], rows[data[0]]
+    if k == 0 or any(is_value(p.text) for p in row):
+        return False
+    values = min((p.x0 for p in first[1:] if is_value(p.text)), default=0.0)
+    if len(row) > 1 and row[-1].x0 >= values:
+        return False
+    em = row[0].words[0].em
+    among = set(data)
+    return any(
+        j not in among
+        and len(rows[j]) == len(row)
+        and not any(is_value(p.text) for p in rows[j])
+        and (
+            abs(rows[j][0].x0 - row[0].x0) < 0.3 * em
+            or abs(rows[j][0].x0 + rows[j][0].x1 - row[0].x0 - row[0].x1) < 0.6 * em
+        )
+        for j in range(data[0] + 1, data[-1])
+    )
 
 
 def _bold_lines(rows: Sequence[Sequence[Piece]]) -> int:

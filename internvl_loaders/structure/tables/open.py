@@ -77,6 +77,8 @@ def _body_cells(
             cell.words += words_of_line
             cell.col_span = max(cell.col_span, last - first + 1)
         _unlap(row)
+        if row.keys() == {0} and begin - 1 in ruled and end in ruled and len(columns) > 2:
+            row[0].col_span = len(columns)  # a title between rulings
         cells += row.values()
     return cells
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from internvl_loaders.content import Ruling
 from internvl_loaders.structure.tables.breaks import in_other_columns, widest_gap
@@ -21,6 +22,8 @@ NOTE = re.compile(
 
 FAR, FAR_RULED = 2.8, 2.0
 """Ems between two rows of a table at most; the second with the rulings in the gap counted as rows."""
+BLANK = 2.2
+"""Pitches between two rows with an empty one between them, at most."""
 LEAST_TYPE, MOST_TYPE = 0.55, 1.8
 """Font sizes of a run, in those of its first row."""
 MOST_LONE = 3
@@ -40,13 +43,18 @@ class Run:
         self.data = [first] if is_data(first) else []
         self.lone = 0
         """Lines of one piece since the last row."""
+        self.pitch = inf
+        """The least distance of two rows."""
 
     def goes_on(self, above: Row, row: Row, across: Sequence[Ruling]) -> bool:
         """Takes the next row in, unless it stands apart or belongs to something else."""
         em = min(row.line.em, above.line.em)
         gap = row.line.y0 - above.line.y1
-        if gap > FAR * em and widest_gap(above, row, across) > FAR_RULED * em:
+        pitch = row.line.middle - above.line.middle
+        if gap > FAR * em and widest_gap(above, row, across) > FAR_RULED * em and pitch > BLANK * self.pitch:
             return False
+        if gap <= FAR * em and pitch > 0.5 * em:
+            self.pitch = min(self.pitch, pitch)
         if not LEAST_TYPE < row.line.em / self.first.line.em < MOST_TYPE:
             return False
         if len(row.pieces) == 1:
