@@ -29,6 +29,7 @@ class Span:
     painted (render mode 3, or the like): an OCR layer under a scan. `tied` is text that belongs to what
     stands before it on its line, however wide the gap: the value of a form's field. `struck` is text with a
     line through it. `href` is the target of the link that the word is, or is part of, which covers `linked`.
+    `pale` is text in a colour that does not show on white.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Span:
     struck: bool = False
     href: str = ""
     linked: Rect | None = None
+    pale: bool = False
 
     @property
     def rect(self) -> Rect:
@@ -98,7 +100,8 @@ class Mark(NamedTuple):
 @dataclass(slots=True)
 class Content:
     """Everything a page holds. `drawings` counts its vector drawings, rulings or not; `shapes` are the places
-    of small ones that may be boxes or ticks, `marks` what they turned out to be."""
+    of small ones that may be boxes or ticks, `marks` what they turned out to be; `fills` are the
+    places of filled ones that may cover text."""
 
     width: float
     height: float
@@ -110,3 +113,4 @@ class Content:
     shapes: list[Rect] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     links: list[PageLink] = field(default_factory=list)
+    fills: list[Rect] = field(default_factory=list)

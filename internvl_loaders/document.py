@@ -154,7 +154,8 @@ class Page(Value):
     `number` 0 stands for a whole document that could not be opened: status `failed` and a reason.
     `width` and `height` are points (1/72 inch) of the upright page; `rotation` is the clockwise
     turn in degrees, beyond what the file itself asks for, and `skew` the clockwise tilt in degrees
-    that reading undid. `timings` are seconds by stage, `confidence` is 0 to 1.
+    that reading undid. `unseen` are lines that its text layer has and the page does not show: in no block
+    and in no format but JSON. `timings` are seconds by stage, `confidence` is 0 to 1.
     """
 
     source: Text
@@ -175,6 +176,7 @@ class Page(Value):
     timings: Mapping[str, float] = Field(default_factory=dict)
     blocks: tuple[Block, ...] = ()
     fields: tuple[FormField, ...] = ()
+    unseen: tuple[Word, ...] = ()
     image: Image | None = None
 
     @property

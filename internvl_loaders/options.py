@@ -38,6 +38,7 @@ OnError = Literal["raise", "skip", "placeholder"]
 Images = Literal["none", "figures", "pages", "all"]
 
 Struck = Literal["mark", "omit"]
+Unseen = Literal["omit", "keep"]
 
 SAME_PAGES: Mapping[str, Any] = dict.fromkeys(
     ("pages", "password", "on_error", "jobs", "in_flight", "cache_dir", "allow_hosts"), True
@@ -105,6 +106,9 @@ class ParseOptions(BaseModel):
         Field(ge=36, le=1200, description="At which PDF pages are drawn for OCR and models."),
     ] = 200
     struck: Annotated[Struck, Field(description="Text that is struck through: marked, or left out")] = "mark"
+    unseen: Annotated[
+        Unseen, Field(description="Text that is in the file but does not show on the page: left out, or kept")
+    ] = "omit"
     images: Annotated[Images, Field(description="Images to keep")] = "none"
     words: Annotated[bool, Field(description="Keep words with boxes in every block.")] = False
     on_error: Annotated[

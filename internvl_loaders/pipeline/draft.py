@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
-from internvl_loaders.document import Block, FormField, Image, Status
+from internvl_loaders.document import Block, FormField, Image, Status, Word
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -29,6 +29,7 @@ class Draft:
     skew: float = 0.0
     blocks: list[Block] = field(default_factory=list)
     fields: list[FormField] = field(default_factory=list)
+    unseen: tuple[Word, ...] = ()
     size: tuple[float, float] = (0.0, 0.0)
     image: PIL.Image.Image | None = None
     timings: dict[str, float] = field(default_factory=dict)

@@ -28,6 +28,7 @@ from internvl_loaders.structure.links import linked
 from internvl_loaders.structure.sane import sane
 from internvl_loaders.structure.strikes import strike
 from internvl_loaders.transcribe.text_layer import judge, visible
+from internvl_loaders.transcribe.unseen import hide_unseen, unseen_text
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -42,6 +43,9 @@ _FOR_OCR = 0.8
 
 _PIXELS_PER_TILE = 4 * 448**2
 """Of an image for a model: twice what its tiles show in both directions, so that scaling costs nothing."""
+
+_DPI_OF_SHOWING = 100
+"""At which words are looked for on the page: strokes of the smallest type are half a pixel wide."""
 
 KEPT_CONTENTS = 6
 """Page contents a document keeps, so that a page's neighbours are not extracted again."""
@@ -181,6 +185,7 @@ class OpenDocument:
             timings=draft.timings,
             blocks=tuple(self._with_crops(draft, index)),
             fields=tuple(draft.fields),
+            unseen=draft.unseen,
             image=self._page_image(draft, index),
         )
 
@@ -220,6 +225,8 @@ class OpenDocument:
     ) -> None:
         draft.method = "text-layer"
         content = self._content(index)
+        if painted_only and self.options.unseen == "omit":
+            content = self._seen(draft, index, content)
         content, draft.rotation = upright(visible(content) if painted_only else content)
         draft.size = (content.width, content.height)
         if content.shapes:
@@ -229,6 +236,23 @@ class OpenDocument:
             draft.blocks = structure(
                 self._wanted(content), words=self.options.words, neighbours=self._neighbours(draft, beside)
             )
+
+    def _seen(self, draft: Draft, index: int, content: Content) -> Content:
+        """With what does not show hidden, and said."""
+
+        def render() -> PIL.Image.Image:
+            with draft.timed("unseen"):
+                return self.reader.render(index, _DPI_OF_SHOWING, self.options.limits.max_pixels)
+
+        try:
+            content = hide_unseen(content, render)
+        except PageError as error:
+            draft.reasons.append(f"whether all of its text shows was not looked at: {error.message}")
+        draft.unseen = unseen_text(content)
+        if draft.unseen:
+            words = sum(len(line.text.split()) for line in draft.unseen)
+            draft.reasons.append(f"{words} word{'s' * (words > 1)} that nobody sees on the page left out")
+        return content
 
     def _with_marks(self, draft: Draft, index: int, content: Content) -> Content:
         """What small drawings are shows on the page's image, whichever way they are drawn."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from typing import Literal
 
 from internvl_loaders.content import Rect, Span
-
-COVERING = 0.5
-"""Share of the page that images must make up before it is worth looking what lies beneath."""
 
 _FEW = 64
 """Points times boxes that are held against each other."""
@@ -18,9 +15,9 @@ _FEW = 64
 Painted = tuple[Literal["text", "image"], Rect]
 
 
-def may_cover(images: Sequence[Rect], spans: Sequence[Span], width: float, height: float) -> bool:
-    area = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in images)
-    return area >= COVERING * width * height and any(not s.hidden for s in spans)
+def may_cover(images: Sequence[Rect], spans: Sequence[Span]) -> bool:
+    """Whether a word lies where an image is; in which order they were painted is costly to know."""
+    return any(True for _ in under([s for s in spans if not s.hidden], images))
 
 
 def hide_covered(spans: list[Span], painted: Sequence[Painted]) -> list[Span]:
@@ -28,11 +25,17 @@ def hide_covered(spans: list[Span], painted: Sequence[Painted]) -> list[Span]:
 
     `painted` is in the order of painting.
     """
-    middles = [
-        ((s.x0 + s.x1) / 2, (s.y0 + s.y1) / 2, number) for number, s in enumerate(spans) if not s.hidden
-    ]
-    covered = set(_under_images(middles, painted[::-1]))
+    covered = set(_under_images(_middles((n, s) for n, s in enumerate(spans) if not s.hidden), painted[::-1]))
     return [replace(span, hidden=True) if n in covered else span for n, span in enumerate(spans)]
+
+
+def under(spans: Sequence[Span], boxes: Sequence[Rect]) -> Iterator[int]:
+    """The numbers of the spans whose middle lies in one of the boxes."""
+    return _under_images(_middles(enumerate(spans)), [("image", box) for box in boxes] if spans else [])
+
+
+def _middles(spans: Iterable[tuple[int, Span]]) -> list[_Point]:
+    return [((s.x0 + s.x1) / 2, (s.y0 + s.y1) / 2, number) for number, s in spans]
 
 
 _Point = tuple[float, float, int]

@@ -11,6 +11,7 @@ Axis = Literal["x", "y", "oblique"]
 
 SPACES = frozenset(filter(str.isspace, map(chr, range(0x3001)))) - set("\x1c\x1d\x1e\x1f")
 
+_PALE = 200
 _BOLD = re.compile(r"bold|black|heavy|demi", re.IGNORECASE)
 _ITALIC = re.compile(r"ital|obli|slant", re.IGNORECASE)
 _MONO = re.compile(r"mono|courier|consol|menlo|typewriter|cmtt", re.IGNORECASE)
@@ -25,6 +26,7 @@ class Style(NamedTuple):
     italic: bool
     mono: bool
     hidden: bool
+    pale: bool = False
 
 
 Glyph = tuple[str, float, float, float, float, float, Style]
@@ -42,6 +44,7 @@ def style_of(
     italic: bool = False,
     mono: bool = False,
     hidden: bool = False,
+    pale: bool = False,
 ) -> Style:
     """What the reader does not know of a font is told by its name; a subset's tag is cut off."""
     name = font[7:] if font[6:7] == "+" else font
@@ -52,7 +55,13 @@ def style_of(
         italic or _ITALIC.search(name) is not None,
         mono or _MONO.search(name) is not None,
         hidden,
+        pale,
     )
+
+
+def is_pale(red: int, green: int, blue: int) -> bool:
+    """Whether a colour may not show on white; 0 to 255 each."""
+    return min(red, green, blue) >= _PALE
 
 
 def axis_of(dx: float, dy: float) -> Axis:

@@ -41,7 +41,7 @@ class PdfiumReader(media.PdfiumReader):
             for corners in struck_out:
                 drawings.strike_out([_moved(corner, matrix) for corner in corners])
             spans = spans_of(page, matrix, width, height)
-            if may_cover(graphics.images, spans, width, height):
+            if may_cover(graphics.images, spans):
                 spans = hide_covered(spans, painted(page, matrix))
             return Content(
                 width=width,
@@ -53,6 +53,7 @@ class PdfiumReader(media.PdfiumReader):
                 fields=self._fields.get(index, []),
                 links=links_of(self._document, page, matrix),
                 shapes=graphics.shapes.found(),
+                fills=drawings.fills,
             )
         finally:
             page.close()

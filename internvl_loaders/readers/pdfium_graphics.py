@@ -123,6 +123,8 @@ class Graphics:
     def _path(self, handle: Any, matrix: Matrix) -> None:
         fill, stroke = c_int(), c_int()
         c.FPDFPath_GetDrawMode(handle, fill, stroke)
+        if fill.value:
+            self.drawings.fill(*_bounds(handle, matrix))
         count = c.FPDFPath_CountSegments(handle)
         if not stroke.value and (not fill.value or count <= _ONE_BOX):
             if fill.value:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pypdfium2.raw as c
 
 from internvl_loaders.content import Span
-from internvl_loaders.readers.glyphs import SPACES, Axis, Glyph, Style, axis_of, style_of
+from internvl_loaders.readers.glyphs import SPACES, Axis, Glyph, Style, axis_of, is_pale, style_of
 from internvl_loaders.readers.pdfium_graphics import Matrix, times
 from internvl_loaders.readers.symbols import unmapped
 from internvl_loaders.readers.words import Words
@@ -95,8 +95,8 @@ def _run(text: Any, i: int, handle: Any, page_matrix: Matrix, fonts: dict[int, t
         fonts[address] = _font(font)
     name, flags = fonts[address]
     mode = c.FPDFTextObj_GetTextRenderMode(handle)
-    alpha = c_uint(255)
-    c.FPDFPageObj_GetFillColor(handle, c_uint(), c_uint(), c_uint(), alpha)
+    red, green, blue, alpha = c_uint(), c_uint(), c_uint(), c_uint(255)
+    c.FPDFPageObj_GetFillColor(handle, red, green, blue, alpha)
     style = style_of(
         name,
         round(c.FPDFText_GetFontSize(text, i) * hypot(turned[2], turned[3]), 3),
@@ -105,6 +105,7 @@ def _run(text: Any, i: int, handle: Any, page_matrix: Matrix, fonts: dict[int, t
         mono=bool(flags & 1),
         hidden=mode == c.FPDF_TEXTRENDERMODE_INVISIBLE
         or (mode == c.FPDF_TEXTRENDERMODE_FILL and alpha.value == 0),
+        pale=is_pale(red.value, green.value, blue.value),
     )
     return _Run(style, axis_of(turned[0], turned[1]), turned[5])
 

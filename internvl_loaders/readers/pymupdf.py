@@ -15,7 +15,7 @@ from pymupdf import mupdf
 from internvl_llm.media import pymupdf as media
 from internvl_loaders.content import Content, PageLink, Rect
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
-from internvl_loaders.readers.glyphs import Glyph, axis_of, style_of
+from internvl_loaders.readers.glyphs import Glyph, axis_of, is_pale, style_of
 from internvl_loaders.readers.pymupdf_fields import fields_of
 from internvl_loaders.readers.shapes import Shapes
 from internvl_loaders.readers.symbols import dingbat, has_codes, is_dingbats, unmapped
@@ -54,7 +54,7 @@ class PyMuPDFReader(media.PyMuPDFReader):
             _draw(page, drawings, shapes)
         _strike_out(page, drawings)
         spans = _spans(page, width, height)
-        if may_cover(boxes, spans, width, height):
+        if may_cover(boxes, spans):
             spans = hide_covered(spans, _painted(page))
         return Content(
             width=width,
@@ -66,6 +66,7 @@ class PyMuPDFReader(media.PyMuPDFReader):
             fields=fields_of(page),
             links=_links(page),
             shapes=shapes.found(),
+            fills=drawings.fills,
         )
 
 
@@ -103,6 +104,7 @@ def _spans(page: Any, width: float, height: float) -> list[Span]:
                 italic=bool(flags & pymupdf.TEXT_FONT_ITALIC),
                 mono=bool(flags & pymupdf.TEXT_FONT_MONOSPACED),
                 hidden=not span["char_flags"] & _PAINTED or span["alpha"] == 0,
+                pale=is_pale(*span["color"].to_bytes(3, "big")),
             )
             numbered = is_dingbats(style.font)
             for c in span["chars"]:
@@ -183,7 +185,10 @@ def _draw(page: Any, drawings: Drawings, shapes: Shapes) -> None:
         stroked = drawing["type"] != "f"
         items = drawing["items"]
         x0, y0, x1, y1 = drawing["rect"]
-        shapes.add(*upright((x0, y0), (x1, y1)))
+        corner, opposite = upright((x0, y0), (x1, y1))
+        shapes.add(corner, opposite)
+        if "f" in drawing["type"]:
+            drawings.fill(*corner, *opposite)
         if not stroked and len(outlines := _outlines(items)) > 1:
             drawings.filled([upright(*corners) for corners in outlines])
             continue

@@ -47,6 +47,7 @@ def upright(content: Content) -> tuple[Content, int]:
         fields=[field._replace(rect=turned(field.rect)) for field in content.fields],
         shapes=[turned(shape) for shape in content.shapes],
         links=[link._replace(rect=turned(link.rect)) for link in content.links],
+        fills=[turned(fill) for fill in content.fills],
     ), turn
 
 

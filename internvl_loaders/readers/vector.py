@@ -34,6 +34,7 @@ class Drawings:
 
     def __init__(self, width: float, height: float) -> None:
         self.count = 0
+        self.fills: list[Rect] = []
         self._width = width
         self._height = height
         self._horizontal: list[tuple[float, float, float]] = []
@@ -59,6 +60,12 @@ class Drawings:
         if stroked and not flat and not slim:
             self._horizontal += [(y0, x0, x1), (y1, x0, x1)]
             self._vertical += [(x0, y0, y1), (x1, y0, y1)]
+
+    def fill(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        """A filled shape, by its corners: what is no line may cover text."""
+        box = Rect(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+        if min(box.x1 - box.x0, box.y1 - box.y0) > _THIN:
+            self.fills.append(box)
 
     def strike_out(self, corners: Iterable[Point]) -> None:
         """The line that an annotation draws through the text in a quadrilateral, given in any order."""

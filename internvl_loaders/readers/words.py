@@ -109,7 +109,7 @@ class Words:
                 y1 = d
         if not text or x0 >= self._width or y0 >= self._height or x1 <= 0 or y1 <= 0:
             return
-        font, size, bold, italic, mono, hidden = style
+        font, size, bold, italic, mono, hidden, pale = style
         twins = self._seen.setdefault(text, [])
         for i in twins[-50:] if len(text) > 2 else ():
             twin = self._spans[i]
@@ -121,7 +121,23 @@ class Words:
         line, upright = self._line, self._axis == "x"
         mono = mono and text.isascii()  # fonts of ideographs are all of one width
         self._spans.append(
-            Span(text, x0, y0, x1, y1, size, line, font, bold, italic, mono, superscript, upright, hidden)
+            Span(
+                text,
+                x0,
+                y0,
+                x1,
+                y1,
+                size,
+                line,
+                font,
+                bold,
+                italic,
+                mono,
+                superscript,
+                upright,
+                hidden,
+                pale=pale,
+            )
         )
 
 

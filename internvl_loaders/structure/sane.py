@@ -25,7 +25,9 @@ def sane(content: Content) -> Content:
     shapes = [Rect(*_ordered(r, reach)) for r in content.shapes if not any(map(math.isnan, r))]
     marks = [m._replace(rect=Rect(*_ordered(m.rect, reach))) for m in content.marks]
     links = [k._replace(rect=Rect(*_ordered(k.rect, reach))) for k in content.links]
-    found = Content(width, height, spans, rulings, figures, content.drawings, fields, shapes, marks, links)
+    fills = [Rect(*_ordered(r, reach)) for r in content.fills if not any(map(math.isnan, r))]
+    drawings = content.drawings
+    found = Content(width, height, spans, rulings, figures, drawings, fields, shapes, marks, links, fills)
     return content if found == content else found
 
 
