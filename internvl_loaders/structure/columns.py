@@ -14,6 +14,21 @@ from internvl_loaders.structure.rows import rows
 _VALUE = re.compile(r"(?=\D*\d)[\d.,:;%/\-+()\s$€£¥₹]*(?:[A-Za-z]{1,3})?")
 """In time that grows with the text's length only."""
 
+_PLACE = re.compile(
+    r"\b\d{1,6}[a-z]?\s+[^\W\d]|[^\W\d]\s+\d{1,6}[a-z]?\b|\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"
+)
+"""A house number or a postcode beside a word."""
+_ADDRESSEE = re.compile(
+    r"(?:bill(?:ed|ing)?|ship(?:ped|ping)?|sold|deliver(?:y|ed)?|invoiced?|send|remit|from|to|seller|buyer|supplier"
+    r"|customer|consignee|vendor|client|rechnung|liefer|versand|von|an|absender|empfänger|käufer|verkäufer"
+    r"|facturer|factur|livrer|livraison|expéditeur|destinataire|adresse|enviar|facturar|cliente|proveedor"
+    r"|fatturare|spedire|mittente|destinatario|factuur|aflever|verzend|leverancier|klant)",
+    re.IGNORECASE,
+)
+"""How the words over an address begin."""
+_BETWEEN_ADDRESSES, _MOST_OF_ADDRESS = 1.5, 9
+"""Font sizes between two addresses at least; lines of one at most."""
+
 
 @dataclass(slots=True)
 class Side:
@@ -85,6 +100,8 @@ def are_columns(a: Side | None, b: Side | None, gutter: float, *, written: bool)
     if a.prose and b.prose:
         return gutter >= 1 or len(few.rows) >= 6 or switches == 1
     listed = a.labels >= 0.4 or b.values >= 0.4 or a.values >= 0.6
+    if gutter >= _BETWEEN_ADDRESSES and _is_address(a) and _is_address(b) and _are_headed(a, b):
+        return True
     if switches == 1:
         return not (listed and aligned > 0.8)
     if listed or switches >= len(few.rows):
@@ -94,6 +111,37 @@ def are_columns(a: Side | None, b: Side | None, gutter: float, *, written: bool)
     if len(few.rows) == len(many.rows) and aligned == 1:
         return False
     return a.block and b.block and gutter >= 1.5
+
+
+def _is_address(side: Side) -> bool:
+    """A few short lines of words set close, one with a number of a house or a place."""
+    texts = [line.text for line in side.lines]
+    return (
+        3 <= len(side.rows) <= _MOST_OF_ADDRESS
+        and side.tight
+        and not side.labels
+        and not side.values
+        and max(map(len, texts)) <= 45
+        and any(_PLACE.search(t) for t in texts[1:])
+    )
+
+
+def _are_headed(a: Side, b: Side) -> bool:
+    """Whether both begin with words that say whose address it is, or set off in bold, at one height."""
+    first = [min(side.lines, key=lambda line: line.y0) for side in (a, b)]
+    if abs(first[0].middle - first[1].middle) > 0.5 * first[0].height:
+        return False
+    bold = [all(s.bold for s in line.spans) for line in first]
+    rest = [
+        s.bold
+        for side, head in zip((a, b), first, strict=True)
+        for x in side.lines
+        if x is not head
+        for s in x.spans
+    ]
+    if all(bold) and sum(rest) * 4 < len(rest):
+        return True
+    return all(_ADDRESSEE.match(line.text) for line in first)
 
 
 def _switches(first: Sequence[Line], second: Sequence[Line]) -> int:

@@ -8,7 +8,13 @@ from functools import cached_property
 from statistics import median
 
 from internvl_loaders.structure.tables.grid import Grid, GridCell
-from internvl_loaders.structure.tables.lookalikes import is_formula, is_lookalike, is_plot, is_text
+from internvl_loaders.structure.tables.lookalikes import (
+    is_formula,
+    is_headed_in_bold,
+    is_lookalike,
+    is_plot,
+    is_text,
+)
 from internvl_loaders.structure.tables.words import is_value
 
 LEAST_DENSITY, LEAST_ALIGNED, LEAST_ROWS_WITH_CELLS = 0.45, 0.6, 0.4
@@ -19,6 +25,9 @@ DOUBT = 0.1
 """What a grid has for being none of these; 0.5 is a table."""
 COMFORTABLE_WORDS = 4
 """Words a cell beyond which each one more speaks for running text."""
+
+SINGLE_WORDS = 1.5
+"""Words a cell up to which there is no running text."""
 
 
 class _Measured:
@@ -195,6 +204,17 @@ def _headed_columns(it: _Measured) -> float:
     return 0.05 if header and any(p.row < header and p.col > 0 for p in it.filled) else 0.0
 
 
+def _columns_of_words(it: _Measured) -> float:
+    """Single words in line over every row, or under headings in bold, are no text."""
+    grid = it.grid
+    if it.words > SINGLE_WORDS or it.aligned < 0.95 or len(it.body_rows) < 3:
+        return 0.0
+    bold = is_headed_in_bold(grid)
+    if grid.cols == 2:
+        return 0.6 if bold and it.density == 1 and len(it.beside_labels) == len(it.body_rows) else 0.0
+    return 0.15 if bold or it.density >= 0.95 else 0.0
+
+
 _TERMS: tuple[Callable[[_Measured], float], ...] = (
     _columns_of_values,
     _several_columns,
@@ -203,6 +223,7 @@ _TERMS: tuple[Callable[[_Measured], float], ...] = (
     _gaps_and_ragged_edges,
     _rulings_around,
     _headed_columns,
+    _columns_of_words,
 )
 
 

@@ -84,9 +84,19 @@ def is_formula(grid: Grid) -> bool:
     last = _column(grid, grid.cols - 1)
     if last and sum(bool(_EQUATION.fullmatch(p.text)) for p in last) * 2 > len(last):
         return True
+    if is_headed_in_bold(grid):
+        return False
     words = [w.text for w in grid.words()]
     symbols = sum(bool(_MATH.search(t)) for t in words)
     return symbols * 10 > len(words) * 3
+
+
+def is_headed_in_bold(grid: Grid) -> bool:
+    """Whether headings in bold stand above two and more columns of cells that are not."""
+    heads = [p for p in grid.filled() if p.row < grid.header]
+    body = [p for p in grid.body() if p.col > 0] or grid.body()
+    bold = sum(all(w.bold for w in p.words) for p in body)
+    return len(heads) > 1 and all(w.bold for p in heads for w in p.words) and bold * 4 <= len(body)
 
 
 def is_plot(grid: Grid, density: float) -> bool:
