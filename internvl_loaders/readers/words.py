@@ -12,6 +12,7 @@ from statistics import median
 from internvl_loaders.content import Span
 from internvl_loaders.readers.glyphs import SPACES, Axis, Glyph
 from internvl_loaders.readers.overprint import Line, without_copies
+from internvl_loaders.readers.spacing import gap_between, trackings, without_typed_spaces
 from internvl_loaders.readers.symbols import mended
 
 WORD_GAP = 0.15
@@ -143,11 +144,13 @@ class Words:
 
 def _split(glyphs: list[Glyph], axis: Axis) -> Iterator[tuple[list[Glyph], bool]]:
     """Words, each with whether a gap as between columns stands before it."""
-    tracking: float | None = None
+    tracking: list[float] = []
+    if axis == "x":
+        glyphs = without_typed_spaces(glyphs)
     part: list[Glyph] = []
     space = wide = False
     previous: Glyph | None = None
-    for glyph in glyphs:
+    for n, glyph in enumerate(glyphs):
         if glyph[0] in SPACES:
             space = True
             continue
@@ -158,11 +161,10 @@ def _split(glyphs: list[Glyph], axis: Axis) -> Iterator[tuple[list[Glyph], bool]
             column = False
             touches = axis == "x" and abs(glyph[1] - previous[3]) < TOUCH * size
             if not space and not touches and axis != "oblique":
-                gap = _gap(previous, glyph, axis)
+                gap = gap_between(previous, glyph, axis)
                 if gap > WORD_GAP * size:
-                    if tracking is None:
-                        tracking = _tracking(glyphs, axis)
-                    ends = ends or gap > (WORD_GAP + tracking) * size
+                    tracking = tracking or trackings(glyphs, axis)
+                    ends = ends or gap > (WORD_GAP + tracking[n]) * size
                     column = gap > LINE_GAP * size
             if ends and not (glyph[0] > _COMBINING and unicodedata.combining(glyph[0][0])):
                 yield part, wide
@@ -188,31 +190,8 @@ def _follows(before: Glyph, after: Glyph) -> bool:
     """Whether two characters stand beside each other on one line."""
     height = min(before[4] - before[2], after[4] - after[2])
     size = max(before[6].size, after[6].size)
-    beside = abs(_gap(before, after, "x")) < 0.5 * size
+    beside = abs(gap_between(before, after, "x")) < 0.5 * size
     return beside and min(before[4], after[4]) - max(before[2], after[2]) > 0.5 * height
-
-
-def _gap(a: Glyph, b: Glyph, axis: Axis) -> float:
-    """Between two boxes along the line, whichever comes first; negative where they overlap."""
-    if axis == "y":
-        return max(b[2] - a[4], a[2] - b[4])
-    return max(b[1] - a[3], a[1] - b[3])
-
-
-def _tracking(glyphs: list[Glyph], axis: Axis) -> float:
-    """The even gap between letters, as a fraction of the font size, where a line is letter-spaced."""
-    gaps = sorted(
-        [
-            _gap(a, b, axis) / (b[6].size or 1.0)
-            for a, b in pairwise(glyphs)
-            if a[0].isalpha() and b[0].isalpha()
-        ]
-    )
-    if len(gaps) < 5:
-        return 0.0
-    middle = gaps[len(gaps) // 2]
-    even = gaps[len(gaps) * 2 // 3] - gaps[len(gaps) // 4] < 0.05
-    return middle if even and 0.06 < middle < 0.3 else 0.0
 
 
 def _main(glyphs: list[Glyph]) -> tuple[float, float] | None:
