@@ -97,6 +97,13 @@ class Mark(NamedTuple):
     text: str
 
 
+class Title(NamedTuple):
+    """An entry of a document's outline that leads to the page; `level` is from 1."""
+
+    level: int
+    text: str
+
+
 @dataclass(slots=True)
 class Content:
     """Everything a page holds. `drawings` counts its vector drawings, rulings or not; `shapes` are the places
@@ -114,3 +121,4 @@ class Content:
     marks: list[Mark] = field(default_factory=list)
     links: list[PageLink] = field(default_factory=list)
     fills: list[Rect] = field(default_factory=list)
+    outline: list[Title] = field(default_factory=list)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from internvl_llm.media import pdfium as media
 from internvl_loaders.content import Content, Field
 from internvl_loaders.readers.cover import hide_covered, may_cover
+from internvl_loaders.readers.outline import Outline
 from internvl_loaders.readers.pdfium_fields import fields_of, links_of
 from internvl_loaders.readers.pdfium_graphics import Graphics, Matrix, painted, quads
 from internvl_loaders.readers.pdfium_text import spans_of
@@ -19,6 +20,7 @@ class PdfiumReader(media.PdfiumReader):
     def __init__(self, document: Any) -> None:
         super().__init__(document)
         self._fields: dict[int, list[Field]] = {}
+        self._outline = Outline(lambda: _entries(document))
 
     def _page(self, index: int, look: Callable[[Any], None] | None = None) -> Any:
         """Made part of the page's content, form fields are none any more."""
@@ -54,9 +56,18 @@ class PdfiumReader(media.PdfiumReader):
                 links=links_of(self._document, page, matrix),
                 shapes=graphics.shapes.found(),
                 fills=drawings.fills,
+                outline=self._outline.of_page(index),
             )
         finally:
             page.close()
+
+
+def _entries(document: Any) -> Iterator[tuple[int, str, int]]:
+    for entry in document.get_toc():
+        target = entry.get_dest()
+        page = target.get_index() if target else None
+        if page is not None:
+            yield entry.level + 1, entry.get_title(), page
 
 
 def _moved(point: Point, matrix: Matrix) -> Point:

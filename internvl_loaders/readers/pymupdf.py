@@ -16,6 +16,7 @@ from internvl_llm.media import pymupdf as media
 from internvl_loaders.content import Content, PageLink, Rect
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
 from internvl_loaders.readers.glyphs import Glyph, axis_of, is_pale, style_of
+from internvl_loaders.readers.outline import Outline
 from internvl_loaders.readers.pymupdf_fields import fields_of
 from internvl_loaders.readers.shapes import Shapes
 from internvl_loaders.readers.symbols import dingbat, has_codes, is_dingbats, unmapped
@@ -36,6 +37,12 @@ _PAINTED = mupdf.FZ_STEXT_FILLED | mupdf.FZ_STEXT_STROKED | mupdf.FZ_STEXT_CLIPP
 
 
 class PyMuPDFReader(media.PyMuPDFReader):
+    def __init__(self, document: Any) -> None:
+        super().__init__(document)
+        self._outline = Outline(
+            lambda: ((level, title, page - 1) for level, title, page, *_ in document.get_toc(simple=True))
+        )
+
     def content_bytes(self, index: int, most: int) -> int:
         page = mupdf.pdf_page_from_fz_page(self._document[index].this)
         contents = mupdf.pdf_dict_gets(page.obj(), "Contents")
@@ -67,6 +74,7 @@ class PyMuPDFReader(media.PyMuPDFReader):
             links=_links(page),
             shapes=shapes.found(),
             fills=drawings.fills,
+            outline=self._outline.of_page(index),
         )
 
 

@@ -164,20 +164,52 @@ _NO_HEADING_IN_BODY_SIZE: tuple[Rule, ...] = (
 
 
 class HeadingLevels:
-    """Levels by font size, over a page and its neighbours."""
+    """Levels of a page's headings from top to bottom: by its outline, else by number, else by font size over
+    the page and its neighbours."""
 
     def __init__(self, contents: Sequence[Content], style: Style) -> None:
         least = style.size * (LARGE_NOISY if style.noisy else LARGE)
         self._step = _STEP_NOISY if style.noisy else _STEP
         self._style = style
+        self._outline: dict[str, int] = {}
+        for title in contents[0].outline:
+            self._outline |= dict.fromkeys(_keys(title.text), title.level)
+        self._numbered: dict[int, int] = {}
         self._tops: list[float] = []
         for size in sorted({s.size for c in contents for s in c.spans if s.size >= least}, reverse=True):
             if not self._tops or size < self._tops[-1] * self._step:
                 self._tops.append(size)
 
     def level(self, size: float, text: str) -> int:
-        """1 to 6. Small steps above the body never make a top level, whatever the page lacks."""
-        rank = sum(size < top * self._step for top in self._tops) + 1
-        ratio = size / self._style.size
-        floor = 1 if ratio >= 1.5 else 2 if ratio >= 1.2 else 3
-        return min(max(rank, floor, classify.number_depth(text)), 6)
+        """1 to 6. Small steps above the body never make a top level, whatever the page lacks; `1.1` is one
+        below `1`, whatever their sizes."""
+        depth = classify.number_depth(text) or int(classify.is_numbered(text) and text[:1].isdecimal())
+        level = self.in_outline(text)
+        if level is None:
+            rank = sum(size < top * self._step for top in self._tops) + 1
+            ratio = size / self._style.size
+            floor = 1 if ratio >= 1.5 else 2 if ratio >= 1.2 else 3
+            level = max(rank, floor, depth)
+            above = [d for d in self._numbered if d < depth]
+            if depth > 1 and depth in self._numbered:
+                level = self._numbered[depth]
+            elif above:
+                level = self._numbered[max(above)] + depth - max(above)
+        level = min(level, 6)
+        if depth:
+            self._numbered[depth] = level
+            self._numbered = {d: n for d, n in self._numbered.items() if d <= depth}
+        return level
+
+    def in_outline(self, text: str) -> int | None:
+        """The level that the document's outline gives a heading of this text on this page."""
+        if not self._outline or len(text) > MOST_CHARS:
+            return None
+        return next((self._outline[key] for key in _keys(text) if key in self._outline), None)
+
+
+def _keys(text: str) -> list[str]:
+    """Letters and digits, with its number and without."""
+    key = "".join(filter(str.isalnum, text)).casefold()
+    bare = key.lstrip("0123456789")
+    return [k for k in dict.fromkeys((key, bare)) if k]

@@ -39,7 +39,7 @@ def assign(
     """
     drafts = [e for e in elements if isinstance(e, Draft)]
     final = drafts[-1] if elements and drafts and elements[-1] is drafts[-1] else None
-    levels: HeadingLevels | None = None
+    levels = HeadingLevels([content, *neighbours], style)
     bold = sum(line.chars for d in drafts for line in d.lines if line.bold)
     bold_is_rare = bold <= _RARELY_BOLD * sum(line.chars for d in drafts for line in d.lines)
     after_footnote = False
@@ -50,8 +50,10 @@ def assign(
         text = draft.text()
         if draft.type == "paragraph" and _is_caption(draft, text, places, style):
             draft.type = "caption"
-        elif is_heading(draft, text, style, followed=draft is not final, bold_is_rare=bold_is_rare):
-            levels = levels or HeadingLevels([content, *neighbours], style)
+        elif (
+            is_heading(draft, text, style, followed=draft is not final, bold_is_rare=bold_is_rare)
+            or levels.in_outline(text) is not None
+        ):
             draft.type, draft.marker = "heading", None
             draft.level = levels.level(draft.font_size, draft.text())
             draft.hard_breaks = [False] * len(draft.hard_breaks)

@@ -27,7 +27,9 @@ def sane(content: Content) -> Content:
     links = [k._replace(rect=Rect(*_ordered(k.rect, reach))) for k in content.links]
     fills = [Rect(*_ordered(r, reach)) for r in content.fills if not any(map(math.isnan, r))]
     drawings = content.drawings
-    found = Content(width, height, spans, rulings, figures, drawings, fields, shapes, marks, links, fills)
+    found = Content(
+        width, height, spans, rulings, figures, drawings, fields, shapes, marks, links, fills, content.outline
+    )
     return content if found == content else found
 
 
