@@ -178,12 +178,25 @@ def _split(glyphs: list[Glyph], axis: Axis) -> Iterator[tuple[list[Glyph], bool]
 
 
 def _in_order(part: list[Glyph]) -> str:
-    """Their text; in Arabic lam-alef ligatures readers turn the letters round with the rest of the line."""
+    """Their text; letters of an Arabic ligature readers turn round with the rest of the line: those of
+    lam-alef, and those without a width of their own before the one that has the ligature's."""
     letters = [glyph[0] for glyph in part]
+    for i, glyph in enumerate(part):
+        start = i
+        while start and _is_second(part[start - 1], glyph):
+            start -= 1
+        letters[start : i + 1] = letters[start : i + 1][::-1] if start < i else letters[i : i + 1]
     for i, (a, b) in enumerate(pairwise(part)):
         if b[0] == "ل" and a[0] in _ALEFS and b[1] - 0.1 <= a[1] and a[3] <= b[3] + 0.1:
             letters[i : i + 2] = b[0], a[0]
     return "".join(letters)
+
+
+def _is_second(glyph: Glyph, ligature: Glyph) -> bool:
+    char, x0, _, x1, *_ = glyph
+    arabic = "\u0620" <= char <= "\u06d3" and not unicodedata.combining(char)
+    width = ligature[3] - ligature[1]
+    return arabic and x1 - x0 < 0.01 < width and ligature[1] - 0.1 <= x0 <= ligature[3] + 0.1
 
 
 def _follows(before: Glyph, after: Glyph) -> bool:
@@ -195,13 +208,16 @@ def _follows(before: Glyph, after: Glyph) -> bool:
 
 
 def _main(glyphs: list[Glyph]) -> tuple[float, float] | None:
-    """Font size and baseline of most of the line; None where all of it has one size."""
+    """Font size and baseline of most of the line; None where all of it has one size and baseline."""
     sizes = Counter([g[6].size for g in glyphs if g[0] not in SPACES])
-    if len(sizes) < 2:
+    if len(sizes) < 2 and len({g[5] for g in glyphs}) < 2:
         return None
     size = sizes.most_common(1)[0][0]
     return size, median(g[5] for g in glyphs if g[6].size == size)
 
 
 def _raised(glyph: Glyph, size: float, base: float) -> bool:
-    return glyph[6].size < 0.85 * size and 0.15 * size < base - glyph[5] < 0.8 * size
+    rise = base - glyph[5]
+    if glyph[6].size >= 0.85 * size:  # but for exponents that are raised alone
+        return glyph[0] in _SUPERSCRIPTS and 0.2 * size < rise < 0.6 * size
+    return 0.15 * size < rise < 0.8 * size

@@ -255,3 +255,20 @@ def test_many_drawings_have_no_rulings(reader: Any) -> None:
     found = content(reader, page_pdf(drawn))
     assert found.rulings == []
     assert found.drawings > 10_000
+
+
+@pytest.mark.parametrize(
+    ("drawn", "wanted"),
+    [
+        ("(E = mc) Tj 4 Ts (2) Tj", "mc²"),
+        ("(E = mc) Tj /F 8 Tf 5 Ts (2) Tj /F 12 Tf 0 Ts ( holds) Tj", "mc²"),
+        ("(1,000 mc) Tj 3.5 Ts (-3) Tj 0 Ts ( a year) Tj", "mc⁻³"),
+    ],
+)
+def test_exponents_by_text_rise(reader: Any, drawn: str, wanted: str) -> None:
+    assert wanted in texts(content(reader, page_pdf(f"BT /F 12 Tf 50 500 Td {drawn} ET")))
+
+
+def test_notes_below_and_lines_that_step_are_no_exponents(reader: Any) -> None:
+    drawn = "BT /F 12 Tf 50 500 Td (H) Tj -3 Ts (2) Tj 0 Ts (O and level 7) Tj 8 Ts (2) Tj ET"
+    assert "²" not in "".join(texts(content(reader, page_pdf(drawn))))

@@ -91,6 +91,25 @@ def test_lam_alef_is_put_in_order() -> None:
     assert texts(plain) == ["ال"]
 
 
+@pytest.mark.parametrize(("letters", "wanted"), [("اخلطوط", "الخطوط"), ("محل", "لحم"), ("احمل", "المح")])
+def test_ligatures_of_arabic_are_put_in_order(letters: str, wanted: str) -> None:
+    """MuPDF gives the second letter, and the third, before the first, without a width."""
+    first = letters.index("ل")
+    seconds = 1 if letters == "اخلطوط" else 2
+    glyphs: list[Glyph] = []
+    x = 200.0
+    for i, char in enumerate(letters):
+        width = 0 if first - seconds <= i < first else 10
+        glyphs.append((char, x - width, 92, x, 102, 100, STYLE))
+        x -= width
+    assert texts(glyphs) == [wanted]
+
+
+def test_vowel_signs_stay_where_they_are() -> None:
+    signs: list[Glyph] = [("ب", 60, 92, 70, 102, 100, STYLE), ("\u064e", 60, 92, 60, 102, 100, STYLE)]
+    assert texts([*signs, ("ت", 50, 92, 60, 102, 100, STYLE)]) == ["ب\u064eت"]
+
+
 def test_a_combining_mark_never_starts_a_word() -> None:
     assert texts([*line("Au"), ("\u0308", 70, 90, 72, 95, 100, STYLE)]) == ["Au\u0308"]
 
