@@ -19,6 +19,7 @@ from internvl_loaders.structure.tables.partial import with_labels
 from internvl_loaders.structure.tables.regions import Region, run_regions, stacked_regions
 from internvl_loaders.structure.tables.ruled import lattice_grid
 from internvl_loaders.structure.tables.rulings import join_rulings, lattices
+from internvl_loaders.structure.tables.sideways import Numbered, sideways_of
 from internvl_loaders.structure.tables.words import Word, bounds, words_of
 
 MAX_SPANS = 8_000
@@ -58,6 +59,7 @@ def find_tables(content: Content) -> list[FoundTable]:
     if len(page.words) > MAX_WORDS:
         return []
     across, down = join_rulings(content.rulings)
+    sideways = sideways_of(content)
     used: set[Ruling] = set()
     left = MOST_AROUND * len(page.words) + 10_000
     for lattice in sorted(lattices(across, down), key=lambda g: _area(g.rect)):
@@ -66,7 +68,9 @@ def find_tables(content: Content) -> list[FoundTable]:
         left -= len(inside) + len(beside)
         if left > 0 and (wider := with_labels(lattice, inside, beside)) is not lattice:
             lattice, inside = wider, page.within(wider.rect, 2)
-        if left > 0 and page.take(_candidate(lattice_grid(lattice, inside)), PLAUSIBLE):
+        aside = _within(sideways, lattice.rect) if left > 0 else []
+        left -= len(sideways)
+        if left > 0 and page.take(_candidate(lattice_grid(lattice, inside, aside)), PLAUSIBLE):
             used.update(lattice.across)
     loose = [r for r in across if r not in used]
     stacked = [
@@ -148,6 +152,14 @@ class _Page:
 
 def _grid_of(region: Region) -> Grid | None:
     return open_grid(region.words, region.rect, region.across)
+
+
+def _within(sideways: Sequence[Numbered], rect: Rect) -> list[Numbered]:
+    return [
+        (i, s)
+        for i, s in sideways
+        if rect.x0 <= (s.x0 + s.x1) / 2 <= rect.x1 and rect.y0 <= (s.y0 + s.y1) / 2 <= rect.y1
+    ]
 
 
 def _area(rect: Rect) -> float:

@@ -13,6 +13,7 @@ from internvl_loaders.structure.tables.open import open_grid
 from internvl_loaders.structure.tables.partial import parted
 from internvl_loaders.structure.tables.rows import row_groups
 from internvl_loaders.structure.tables.rulings import Axis, Lattice
+from internvl_loaders.structure.tables.sideways import Numbered, put_into
 from internvl_loaders.structure.tables.words import PIECE_GAP, Line, Word, is_value, lines_of
 
 MAX_SLOTS = 20_000
@@ -24,8 +25,9 @@ FEW_RULED_ROWS = 3
 """Rows with text up to which rulings part headings, body and sums, and not the rows of the body."""
 
 
-def lattice_grid(lattice: Lattice, inside: Sequence[Word]) -> Grid | None:
-    """The lattice's cells with the words inside; a mere frame is laid out as if it had no rulings."""
+def lattice_grid(lattice: Lattice, inside: Sequence[Word], sideways: Sequence[Numbered] = ()) -> Grid | None:
+    """The lattice's cells with the words inside, and text that runs up or down in the others; a mere
+    frame is laid out as if it had no rulings."""
     rect = lattice.rect
     if len(inside) < 2:
         return None
@@ -43,6 +45,7 @@ def lattice_grid(lattice: Lattice, inside: Sequence[Word]) -> Grid | None:
     if len(xs) * len(ys) > MAX_SLOTS:
         return None
     cells, leaders = _filled_cells(xs, ys, inside)
+    leaders += put_into(cells, xs, ys, sideways)
     grid = compact(Grid(rect, len(ys), len(xs), cells, 0, True, leaders))
     if not grid.cells:
         return None
