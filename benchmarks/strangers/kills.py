@@ -40,6 +40,7 @@ def run(seed: int, count: int) -> dict[str, Any]:
         problems = [] if len(whole) == 2 * DOCUMENTS else [f"undisturbed: {len(whole)} files"]
         killed = {"command": 0, "worker": 0}
         begun = finished = half = hung = 0
+        before: dict[str, bytes] = {}
         while sum(killed.values()) < count and not problems:
             begun += 1
             process = _start(place, "out")
@@ -56,7 +57,9 @@ def run(seed: int, count: int) -> dict[str, Any]:
             alive = left_processes(place.env["HOME"])
             problems += [f"run {begun}: process {each} is left" for each in alive]
             found = _files(place.here / "out")
-            broken = [name for name in found if not _is_whole(name, found, whole, process.returncode)]
+            new = [name for name in found if found[name] != before.get(name)]
+            broken = [name for name in new if not _is_whole(name, found, whole, process.returncode)]
+            before = found
             half += len(broken)
             problems += [f"run {begun}: {name} is not whole" for name in broken]
             if process.returncode == 0:
@@ -64,6 +67,7 @@ def run(seed: int, count: int) -> dict[str, Any]:
                 problems += [f"run {begun}: {name} is lost" for name in whole.keys() - found.keys()]
                 shutil.rmtree(place.here / "out")
                 shutil.rmtree(place.here / "cache")
+                before = {}
         # What was cut off last is taken up once more.
         _start(place, "out").wait(_PATIENCE)
         lost = sorted(whole.keys() - _files(place.here / "out").keys())
@@ -121,7 +125,8 @@ def _is_whole(name: str, found: dict[str, bytes], whole: dict[str, bytes], statu
     if name.endswith(".json"):
         read = {page["number"]: page["blocks"] for page in json.loads(whole[name])["pages"]}
         return all(page["blocks"] == read[page["number"]] for page in pages if page not in failed)
-    return bool(failed) and set(found[name].split(b"\n")) <= set(whole[name].split(b"\n"))
+    told = {line for line in found[name].split(b"\n") if not line.startswith(b"> ")}  # failed pages
+    return bool(failed) and told <= set(whole[name].split(b"\n"))
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -18,6 +18,8 @@ IMAGES = 64
 """Pages of one request at most."""
 _LEFT = 0.8
 """Of what the weights leave of a GPU, for keys and values: LMDeploy's own share."""
+_BATCHED = 8192
+"""Tokens in one step of vLLM, which refuses an image of more: 31 tiles and the picture of the whole."""
 
 _GGUF = ("InternVL3-1B", "InternVL3-2B", "InternVL3-8B", "InternVL3-14B")
 """Those that ggml-org has converted (their Instruct form)."""
@@ -76,6 +78,7 @@ def _vllm(plan: Plan) -> Command:
         ("--served-model-name", member.name),
         *_at("vllm", "--host", "--port"),
         ("--max-model-len", str(plan.context)),
+        ("--max-num-batched-tokens", str(_BATCHED)),
         ("--gpu-memory-utilization", f"{MEMORY_SHARE:g}"),
         ("--tensor-parallel-size", str(over.tensor_parallel)),
         ("--data-parallel-size", str(over.data_parallel)),
