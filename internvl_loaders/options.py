@@ -41,7 +41,7 @@ Struck = Literal["mark", "omit"]
 Unseen = Literal["omit", "keep"]
 
 SAME_PAGES: Mapping[str, Any] = dict.fromkeys(
-    ("pages", "password", "on_error", "jobs", "in_flight", "cache_dir", "allow_hosts"), True
+    ("pages", "password", "on_error", "jobs", "attachments", "in_flight", "cache_dir", "allow_hosts"), True
 ) | {
     "limits": {
         *("max_bytes", "max_pages", "max_seconds", "max_document_seconds", "max_memory"),
@@ -111,6 +111,9 @@ class ParseOptions(BaseModel):
     ] = "omit"
     images: Annotated[Images, Field(description="Images to keep")] = "none"
     words: Annotated[bool, Field(description="Keep words with boxes in every block.")] = False
+    attachments: Annotated[
+        bool, Field(description="Read the PDFs and images embedded in PDFs, too, as documents after theirs.")
+    ] = False
     on_error: Annotated[
         OnError | None,
         Field(description="A failed page: placeholder (a visible note), skip or raise (stop)."),

@@ -36,7 +36,7 @@ class Source:
     """One document: where it is (`path`) or what it is (`data`), or why it is not to be had (`error`).
 
     `name` is what its pages call their source, as UTF-8 can carry it; `output` the relative path its results
-    are filed under.
+    are filed under. One that is `embedded` is a file inside another document.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Source:
     path: Path | None = None
     data: bytes | None = None
     error: SourceError | None = None
+    embedded: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", encodable(self.name))

@@ -15,11 +15,13 @@ from internvl_llm.media.pixels import is_blank, scale_within
 from internvl_llm.media.workers.aside import aside, starved
 from internvl_llm.media.workers.frames import Reply
 from internvl_llm.media.workers.picture import packed
+from internvl_llm.names import on_screen
 from internvl_loaders.content import Content
-from internvl_loaders.document import Block, Image, Page
+from internvl_loaders.document import Block, FormField, Image, Page
 from internvl_loaders.errors import PageError
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline.draft import Draft, encoded, lies_on, may_hold_text, width
+from internvl_loaders.readers import xfa
 from internvl_loaders.readers.open import open_document
 from internvl_loaders.readers.turn import upright
 from internvl_loaders.structure import structure
@@ -71,7 +73,10 @@ class OpenDocument:
         picture that a model is to read, where it is to. The page is `late` where it has lines that there was
         no time for."""
         if request["op"] == "open":
-            return {"pages": len(self), "sha256": sha256(self.document)}, b""
+            told = {"pages": len(self), "sha256": sha256(self.document)}
+            return told | ({"attached": self.reader.attached()} if self.options.attachments else {}), b""
+        if request["op"] == "attached":
+            return {}, self.reader.attached_file(request["index"])
         started, beside = time.perf_counter(), request.get("beside", ())
         picture = None
         if request["op"] == "show":
@@ -79,12 +84,12 @@ class OpenDocument:
         else:
             page = self.read(request["page"], request["threads"], beside)
         timings = {**page.timings, "total": round(time.perf_counter() - started, 4)}
-        told = page.model_copy(update={"timings": timings}).model_dump_json().encode()
+        payload = page.model_copy(update={"timings": timings}).model_dump_json().encode()
         head: dict[str, Any] = {"late": True} if self._late else {}
         if picture is None:
-            return head, told
+            return head, payload
         shape, pixels = packed(picture)
-        return head | {"picture": shape, "page": len(told)}, told + pixels
+        return head | {"picture": shape, "page": len(payload)}, payload + pixels
 
     def __len__(self) -> int:
         return len(self.reader)
@@ -158,6 +163,8 @@ class OpenDocument:
 
     def _page(self, draft: Draft, index: int) -> Page:
         notes = self.reader.notes(index)
+        if index == 0:
+            self._read_beside(draft)
         self._late = draft.late > 0
         if self._late:
             most = self.options.limits.max_seconds
@@ -188,6 +195,26 @@ class OpenDocument:
             unseen=draft.unseen,
             image=self._page_image(draft, index),
         )
+
+    def _read_beside(self, draft: Draft) -> None:
+        """What the document holds beside its pages: embedded files, and what is filled into a form in XFA."""
+        try:
+            draft.reasons += embedded_files(self.reader.attached())
+            data = self.reader.xfa() if xfa.is_placeholder([b.text for b in draft.blocks]) else None
+        except Exception as error:  # the page itself is read
+            if starved(error):
+                raise
+            told = f"{type(error).__name__}: {error}"[:200]
+            draft.reasons.append(f"what is embedded in the document cannot be listed ({told})")
+            return
+        if data is None:
+            return
+        values = xfa.values_of(data)
+        draft.fields += [FormField(kind=v.kind, name=v.name, value=v.value) for v in values]
+        draft.blocks += [Block(type="paragraph", text=f"{v.name}: {v.value}") for v in values]
+        draft.status = "fallback"
+        placeholder = "this is a form in XFA, which only Adobe's programs show; its page is a placeholder"
+        draft.reasons.append(f"{placeholder}, and {len(values):,} values filled in were read")
 
     def _content(self, index: int) -> Content:
         if index not in self._contents:
@@ -336,6 +363,15 @@ class OpenDocument:
         if self.options.images not in {"pages", "all"}:
             return None
         return encoded(self._rendered(draft, index))
+
+
+def embedded_files(names: Sequence[str]) -> list[str]:
+    """What a page says of the files in its document."""
+    if not names:
+        return []
+    listed = ", ".join(on_screen(name)[:80] for name in names[:5]) + (", …" if len(names) > 5 else "")
+    files = "file is" if len(names) == 1 else "files are"
+    return [f"{len(names):,} {files} embedded in the document ({listed}); attachments reads PDFs and images"]
 
 
 def _lines(count: int) -> str:

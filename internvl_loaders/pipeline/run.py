@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import logging
 import os
+import re
 from collections import deque
 from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,9 @@ from internvl_llm.media.page_ranges import absent_pages, lacks, select_pages
 from internvl_llm.media.workers.frames import Reply
 from internvl_llm.media.workers.job import Job, Resource
 from internvl_llm.media.workers.pool import Session, cores, shared_pool
+from internvl_llm.names import file_name
 from internvl_loaders.document import Page
-from internvl_loaders.errors import InternVLError, PageRangeError
+from internvl_loaders.errors import InternVLError, PageRangeError, UnsupportedDocumentError
 from internvl_loaders.options import ENGINE, ParseOptions, keywords
 from internvl_loaders.pipeline.replies import Slot, malformed_is_failed, reply_of
 from internvl_loaders.pipeline.store import PageStore
@@ -34,6 +37,9 @@ OPENER = "internvl_loaders.pipeline.reading:opener"
 
 STRETCH = 8
 """Pages of a document that one worker should read, as it needs each page's neighbours too."""
+
+MOST_EMBEDDED, DEEPEST = 200, 3
+"""Embedded files read of one document, those of embedded documents included, and how deep they may lie."""
 
 _KEPT = 8
 """Times as many pages as are worked on that may wait, done, for an earlier one that a model reads."""
@@ -92,11 +98,16 @@ def sourced_pages(
 
 @dataclass(slots=True)
 class _Opening:
-    """A document on its way: `future` gives its page count and content hash."""
+    """A document on its way: `future` gives its page count, its content hash and the names of files in it.
+
+    `depth` counts the documents around it, `room` has how many files may still be read of the outermost one.
+    """
 
     source: Source
     document: Resource | None
     future: Future[Reply]
+    depth: int = 0
+    room: list[int] = field(default_factory=lambda: [MOST_EMBEDDED])
 
 
 class _Run:
@@ -209,6 +220,40 @@ class _Run:
         opening = self._job(document, {"op": "open"}, urgent=True)
         return _Opening(source, document, self.session.submit(opening))
 
+    def _open_embedded(self, opening: _Opening, names: list[str]) -> None:
+        """Put the files in a document next in line; each is opened once a worker has taken it out."""
+        if opening.depth >= DEEPEST or opening.document is None:
+            return
+        found: list[_Opening] = []
+        taken: set[str] = set()
+        for index, name in enumerate(names[: opening.room[0]]):
+            name = file_name(re.split(r"[/\\]", name)[-1]) or "file"
+            if name in taken:
+                name = f"{index + 1}-{name}"
+            taken.add(name)
+            above = opening.source
+            source = Source(f"{above.name}/{name}", f"{above.output}/{name}", embedded=True)
+            child = _Opening(source, None, Future(), opening.depth + 1, opening.room)
+            job = self._job(opening.document, {"op": "attached", "index": index})
+            self.session.submit(job).add_done_callback(partial(self._taken_out, child))
+            found.append(child)
+        opening.room[0] -= len(found)
+        self.opening.extendleft(reversed(found))
+
+    def _taken_out(self, opening: _Opening, done: Future[Reply]) -> None:
+        try:
+            head, data = done.result()
+            if "error" not in head:
+                opening.source = replace(opening.source, data=data)
+                inner = self._open(opening.source)
+                opening.document = inner.document
+                inner.future.add_done_callback(partial(_hand_on, opening.future))
+                return
+        except BaseException as error:
+            opening.future.set_exception(error)
+            return
+        opening.future.set_result((head, data))
+
     def _slots(self, opening: _Opening) -> Iterator[Slot]:
         """The pages of an opened document, each submitted when it is asked for."""
         source = opening.source
@@ -216,6 +261,8 @@ class _Run:
             with malformed_is_failed():
                 head, _ = reply_of(opening.future)
                 total, sha256 = int(head["pages"]), str(head["sha256"])
+            if self.options.attachments:
+                self._open_embedded(opening, [str(name) for name in head.get("attached", ())])
             numbers = select_pages(self.options.pages, total)
             first = next(numbers, None)
             if first is None:
@@ -227,6 +274,9 @@ class _Run:
             if absent := absent_pages(self.options.pages, total):
                 log.warning("%s", PageRangeError(lacks(total, absent), source=source.name))
         except InternVLError as error:
+            if source.embedded and isinstance(error, UnsupportedDocumentError):
+                log.info("%s", error)  # the page that names it says what is read
+                return
             future: Future[Reply] = Future()
             future.set_exception(error)
             yield Slot(source, 0, 0, "", future)
@@ -267,8 +317,15 @@ class _Run:
             if self.desk is not None and error is self.desk.transcriber.failure:
                 raise  # the engine that was asked for is not there: no page's fault
             policy = self.options.on_error
-            unopened = not slot.number and self.alone
+            unopened = not slot.number and self.alone and not slot.source.embedded
             return slot.failed_page(error, "raise" if unopened and policy is None else policy)
+
+
+def _hand_on(future: Future[Reply], done: Future[Reply]) -> None:
+    try:
+        future.set_result(done.result())
+    except BaseException as error:
+        future.set_exception(error)
 
 
 def _desk(options: ParseOptions) -> Desk | None:

@@ -7,6 +7,15 @@ from internvl_loaders.content import Content, Rect
 
 
 class ImageReader(media.ImageReader):
+    def attached(self) -> list[str]:
+        return []
+
+    def attached_file(self, index: int) -> bytes:
+        raise IndexError(index)
+
+    def xfa(self) -> bytes | None:
+        return None
+
     def content(self, index: int) -> Content:
         width, height = self.size(index)
         return Content(width, height, figures=[Rect(0, 0, width, height)])

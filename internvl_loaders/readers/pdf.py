@@ -13,9 +13,18 @@ if TYPE_CHECKING:
     class _Backend(media.Backend, Protocol):
         def content(self, index: int) -> Content: ...
 
+        def attached(self) -> list[str]: ...
+
+        def attached_file(self, index: int, most: int) -> bytes | None: ...
+
+        def xfa(self, most: int) -> bytes | None: ...
+
         def content_bytes(self, index: int, most: int) -> int:
             """Bytes of the page's content once decompressed, counted to `most` and one; 0 if unknown."""
             ...
+
+
+_MOST_XFA = 32 * 2**20
 
 
 class PdfReader(media.PdfReader["_Backend"]):
@@ -25,6 +34,22 @@ class PdfReader(media.PdfReader["_Backend"]):
 
     def content(self, index: int) -> Content:
         return self._page(index, self._order, "read", lambda backend: self._bounded(backend, index))
+
+    def attached(self) -> list[str]:
+        """The names of the files embedded in the document, which may be anything."""
+        return self._backend(self.name).attached()
+
+    def attached_file(self, index: int) -> bytes:
+        """The content of an embedded file. Raises LimitError, or whatever a reader says of a damaged one."""
+        most = self._limits.max_bytes
+        data = self._backend(self.name).attached_file(index, most)
+        if data is None:
+            raise limit_error("the embedded file has more bytes than", "max_bytes", most, self._name)
+        return data
+
+    def xfa(self) -> bytes | None:
+        """The data of an XFA form; None where the document is none."""
+        return self._backend(self.name).xfa(min(self._limits.max_bytes, _MOST_XFA))
 
     def _bounded(self, backend: _Backend, index: int) -> Content:
         most = self._limits.max_bytes

@@ -8,6 +8,7 @@ from typing import Any
 
 from internvl_llm.media import pdfium as media
 from internvl_loaders.content import Content, Field
+from internvl_loaders.readers import pdfium_attached as attached
 from internvl_loaders.readers.cover import hide_covered, may_cover
 from internvl_loaders.readers.outline import Outline
 from internvl_loaders.readers.pdfium_fields import fields_of, links_of
@@ -30,6 +31,15 @@ class PdfiumReader(media.PdfiumReader):
 
     def content_bytes(self, index: int, most: int) -> int:
         return 0  # pdfium does not tell
+
+    def attached(self) -> list[str]:
+        return attached.names_of(self._document)
+
+    def attached_file(self, index: int, most: int) -> bytes | None:
+        return attached.file_of(self._document, index, most)
+
+    def xfa(self, most: int) -> bytes | None:
+        return attached.xfa_of(self._document, most)
 
     def content(self, index: int) -> Content:
         struck_out: list[list[Point]] = []

@@ -14,6 +14,7 @@ from pymupdf import mupdf
 
 from internvl_llm.media import pymupdf as media
 from internvl_loaders.content import Content, PageLink, Rect
+from internvl_loaders.readers import pymupdf_attached as attached
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
 from internvl_loaders.readers.glyphs import Glyph, axis_of, is_pale, style_of
 from internvl_loaders.readers.outline import Outline
@@ -50,6 +51,15 @@ class PyMuPDFReader(media.PyMuPDFReader):
             return 0
         pdf = mupdf.pdf_document_from_fz_document(self._document.this)
         return int(mupdf.fz_skip(mupdf.pdf_open_contents_stream(pdf, contents), most + 1))
+
+    def attached(self) -> list[str]:
+        return attached.names_of(self._document)
+
+    def attached_file(self, index: int, most: int) -> bytes | None:
+        return attached.file_of(self._document, index, most)
+
+    def xfa(self, most: int) -> bytes | None:
+        return attached.xfa_of(self._document, most)
 
     def content(self, index: int) -> Content:
         page = self._document[index]
