@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from internvl_loaders import running
 from internvl_loaders.render import html, markdown, table, text
 from internvl_loaders.values import Box, Cell, Dispute, FormField, Image, Link, Text, TextSpan, Value, Word
 
@@ -26,8 +27,10 @@ __all__ = [
     "Image",
     "Link",
     "Page",
+    "RunningTable",
     "Status",
     "Table",
+    "TablePart",
     "TextSpan",
     "Word",
 ]
@@ -216,6 +219,24 @@ class Page(Value):
         return text.text(self.blocks, headers_footers=headers_footers)
 
 
+class TablePart(Value):
+    """Where a part of a running table is: block `block` (from 0) of page `page` (from 1).
+
+    Its rows are those of the whole from `row` on, its head left out where that is repeated.
+    """
+
+    page: int
+    block: int = Field(ge=0)
+    row: int = Field(ge=0)
+
+
+class RunningTable(Value):
+    """A table over page breaks whose head every page repeats, as one; cells' boxes are of their own pages."""
+
+    table: Table
+    parts: tuple[TablePart, ...]
+
+
 class Document(Value):
     """A document's pages and what becomes of them together."""
 
@@ -223,13 +244,20 @@ class Document(Value):
     source: Text
     document_id: str = ""
     pages: tuple[Page, ...]
+    running_tables: tuple[RunningTable, ...] = ()
 
     model_config = ConfigDict(populate_by_name=True)
 
     @classmethod
     def of(cls, pages: list[Page]) -> Document:
         """From the pages of one document, in order."""
-        return cls(source=pages[0].source, document_id=pages[0].document_id, pages=tuple(pages))
+        first = pages[0]
+        return cls(
+            source=first.source,
+            document_id=first.document_id,
+            pages=tuple(pages),
+            running_tables=tuple(running_tables(pages)),
+        )
 
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True, exclude_defaults=False, indent=1)
@@ -258,3 +286,14 @@ class Document(Value):
 
     def to_dict(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True)
+
+
+def running_tables(pages: Sequence[Page]) -> Iterator[RunningTable]:
+    """The tables that run over the breaks of these pages, which stand in order."""
+    for run in running.runs(pages):
+        cols = run[0][1].cols
+        rows, cells, starts = running.joined([table for _, table in run])
+        if rows * cols <= MAX_PLACES:
+            places = zip((place for place, _ in run), starts, strict=True)
+            parts = tuple(TablePart(page=page, block=block, row=row) for (page, block), row in places)
+            yield RunningTable(table=Table(rows=rows, cols=cols, cells=tuple(cells)), parts=parts)

@@ -14,9 +14,10 @@ from typing import IO, Any, Protocol
 
 from internvl_llm.names import plain_json, printable
 from internvl_loaders.cli.files import Format, Names, replacing
-from internvl_loaders.document import Document, Page
+from internvl_loaders.document import Document, Page, running_tables
 from internvl_loaders.errors import InternVLError
 from internvl_loaders.render import html, markdown, text
+from internvl_loaders.running import may_run
 from internvl_loaders.sources import Source
 
 
@@ -57,18 +58,24 @@ class JsonWriter:
     def __init__(self, file: IO[str]) -> None:
         self.file = file
         self.pages = 0
+        self.with_tables: list[Page] = []
 
     def add(self, page: Page) -> None:
         if not self.pages:
             head = Document(source=page.source, document_id=page.document_id, pages=())
-            self.file.write(plain_json(head.model_dump_json(by_alias=True)).removesuffix("[]}") + "[")
+            told = head.model_dump_json(by_alias=True, exclude={"running_tables"})
+            self.file.write(plain_json(told).removesuffix("[]}") + "[")
+        if may_run(page):
+            blocks = tuple(b.model_copy(update={"image": None, "words": ()}) for b in page.blocks)
+            self.with_tables.append(page.model_copy(update={"image": None, "blocks": blocks}))
         body = page.model_dump_json(by_alias=True, exclude={"timings"})
         self.file.write((",\n" if self.pages else "\n") + plain_json(body))
         self.pages += 1
 
     def end(self) -> None:
         if self.pages:
-            self.file.write("\n]}\n")
+            tables = (plain_json(t.model_dump_json(by_alias=True)) for t in running_tables(self.with_tables))
+            self.file.write(f'\n],"running_tables":[{",".join(tables)}]}}\n')
 
 
 class HtmlWriter:

@@ -37,7 +37,7 @@ HOUSE = {
         ("transcribe",),
         ("structure",),
         ("document", "readers"),
-        ("render",),
+        ("render", "running"),
         ("sources", "options"),
         ("values", "content", "folders"),
         ("errors",),
