@@ -158,7 +158,8 @@ class Page(Value):
     `width` and `height` are points (1/72 inch) of the upright page; `rotation` is the clockwise
     turn in degrees, beyond what the file itself asks for, and `skew` the clockwise tilt in degrees
     that reading undid. `unseen` are lines that its text layer has and the page does not show: in no block
-    and in no format but JSON. `timings` are seconds by stage, `confidence` is 0 to 1.
+    and in no format but JSON, and so are the printed `line_numbers` of transcripts and bills.
+    `timings` are seconds by stage, `confidence` is 0 to 1.
     """
 
     source: Text
@@ -180,6 +181,7 @@ class Page(Value):
     blocks: tuple[Block, ...] = ()
     fields: tuple[FormField, ...] = ()
     unseen: tuple[Word, ...] = ()
+    line_numbers: tuple[Word, ...] = ()
     image: Image | None = None
 
     @property

@@ -30,6 +30,7 @@ class Draft:
     blocks: list[Block] = field(default_factory=list)
     fields: list[FormField] = field(default_factory=list)
     unseen: tuple[Word, ...] = ()
+    line_numbers: tuple[Word, ...] = ()
     size: tuple[float, float] = (0.0, 0.0)
     image: PIL.Image.Image | None = None
     timings: dict[str, float] = field(default_factory=dict)

@@ -26,6 +26,7 @@ from internvl_loaders.readers.open import open_document
 from internvl_loaders.readers.turn import upright
 from internvl_loaders.structure import structure
 from internvl_loaders.structure.forms import filled_in
+from internvl_loaders.structure.line_numbers import without_line_numbers
 from internvl_loaders.structure.links import linked
 from internvl_loaders.structure.sane import sane
 from internvl_loaders.structure.strikes import strike
@@ -193,6 +194,7 @@ class OpenDocument:
             blocks=tuple(self._with_crops(draft, index)),
             fields=tuple(draft.fields),
             unseen=draft.unseen,
+            line_numbers=draft.line_numbers,
             image=self._page_image(draft, index),
         )
 
@@ -259,7 +261,8 @@ class OpenDocument:
         if content.shapes:
             content = self._with_marks(draft, index, content)
         with draft.timed("structure"):
-            content, draft.fields = filled_in(linked(content))
+            content, draft.line_numbers = without_line_numbers(linked(content))
+            content, draft.fields = filled_in(content)
             draft.blocks = structure(
                 self._wanted(content), words=self.options.words, neighbours=self._neighbours(draft, beside)
             )
@@ -331,7 +334,8 @@ class OpenDocument:
             found = reading.content
             if not (reading.rotation or reading.skew):  # what was undone moved the text
                 found = linked(replace(found, links=self._content(index).links))
-            content, draft.fields = filled_in(found)
+            content, draft.line_numbers = without_line_numbers(found)
+            content, draft.fields = filled_in(content)
             draft.blocks = structure(self._wanted(content), words=self.options.words)
         if not draft.says_something and self._content(index).figures and is_blank(image):
             draft.reasons.append("nothing shows where it has pictures: they are blank, or cannot be decoded")

@@ -63,6 +63,8 @@ def _are_even(gaps: Sequence[float]) -> bool:
 def _means_it(pairs: Sequence[tuple[Glyph, Glyph]]) -> bool:
     """Letters, or more digits, that do not count up: labels of an axis stand evenly, too."""
     chars = [pairs[0][0][0], *(b[0] for _, b in pairs)]
+    if 2 * sum(map(str.isalnum, chars)) < len(chars):  # a leader
+        return False
     few = _FEW_LETTERS if 2 * sum(map(str.isalpha, chars)) >= len(chars) else _FEW_DIGITS
     return len(chars) >= few and not _counts(chars)
 

@@ -219,5 +219,5 @@ def _main(glyphs: list[Glyph]) -> tuple[float, float] | None:
 def _raised(glyph: Glyph, size: float, base: float) -> bool:
     rise = base - glyph[5]
     if glyph[6].size >= 0.85 * size:  # but for exponents that are raised alone
-        return glyph[0] in _SUPERSCRIPTS and 0.2 * size < rise < 0.6 * size
+        return glyph[0] in _SUPERSCRIPTS and glyph[0].isdecimal() and 0.2 * size < rise < 0.6 * size
     return 0.15 * size < rise < 0.8 * size

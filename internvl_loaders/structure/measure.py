@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 
 from internvl_loaders.content import Span
 from internvl_loaders.structure.classify import has_leader
@@ -49,6 +50,10 @@ def style_of(spans: Iterable[Span]) -> Style:
     )
 
 
+_SINGLE, _DOUBLE = 2.2, 3.2
+"""Font sizes up to which lines of a paragraph stand apart, usually and in double-spaced text."""
+
+
 class Column:
     """The measures of a column: margins and pitch in points, along the direction of its lines."""
 
@@ -61,10 +66,11 @@ class Column:
         self.left = min(line.start for line in lines if 0 <= round(2 * line.start / size) - best <= 1)
         ends = sorted(line.end for line in lines)
         self.right = ends[-1 - len(ends) // 50]
+        most = _DOUBLE if _is_double_spaced(lines, size) else _SINGLE
         steps = [
             b.middle - a.middle
             for a, b in pairwise(lines)
-            if b.x0 < a.x1 and a.x0 < b.x1 and 0.5 * size < b.middle - a.middle < 2.2 * max(size, a.size)
+            if b.x0 < a.x1 and a.x0 < b.x1 and 0.5 * size < b.middle - a.middle < most * max(size, a.size)
         ]
         steps.sort()
         self.pitch = steps[len(steps) // 3] if len(steps) > 1 else min([*steps, 1.3 * size])
@@ -76,6 +82,17 @@ class Column:
         space = 0.0 if is_cjk(lower.text[:1]) else 0.3 * upper.size
         slack = 0.5 if not self.style.noisy else 1.0
         return upper.end + space + first + slack * upper.size < right
+
+
+def _is_double_spaced(lines: Sequence[Line], size: float) -> bool:
+    """Sentences run on over lines that stand far apart, as in drafts, pleadings and bills."""
+    if len(lines) < 4:
+        return False
+    steps = [b.middle - a.middle for a, b in pairwise(lines)]
+    if 2 * sum(_SINGLE * size <= step < _DOUBLE * size for step in steps) < len(steps):
+        return False
+    goes_on = sum(line.text[:1].islower() for line in lines[1:])
+    return 4 * goes_on >= len(lines) and median(line.chars for line in lines) >= 25
 
 
 def is_row(line: Line) -> bool:

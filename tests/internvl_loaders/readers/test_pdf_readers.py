@@ -262,11 +262,16 @@ def test_many_drawings_have_no_rulings(reader: Any) -> None:
     [
         ("(E = mc) Tj 4 Ts (2) Tj", "mc²"),
         ("(E = mc) Tj /F 8 Tf 5 Ts (2) Tj /F 12 Tf 0 Ts ( holds) Tj", "mc²"),
-        ("(1,000 mc) Tj 3.5 Ts (-3) Tj 0 Ts ( a year) Tj", "mc⁻³"),
+        ("(1,000 mc) Tj 3.5 Ts (3) Tj 0 Ts ( a year) Tj", "mc³"),
     ],
 )
 def test_exponents_by_text_rise(reader: Any, drawn: str, wanted: str) -> None:
     assert wanted in texts(content(reader, page_pdf(f"BT /F 12 Tf 50 500 Td {drawn} ET")))
+
+
+def test_a_hyphen_above_the_next_line_is_no_exponent(reader: Any) -> None:
+    drawn = "BT /F 12 Tf 50 500 Td (nulla. Cur) Tj 4 Ts (-) Tj 0 Ts (abitur) Tj ET"
+    assert "⁻" not in "".join(texts(content(reader, page_pdf(drawn))))
 
 
 def test_notes_below_and_lines_that_step_are_no_exponents(reader: Any) -> None:

@@ -49,6 +49,7 @@ def test_words_set_apart(reader: object, drawn: str, wanted: list[str]) -> None:
         (text(50, 500, "1 2 3 4 5 6", "/F 10 Tf"), list("123456")),
         (text(50, 500, "3 5 2 4 1 5 3", "/F 10 Tf"), list("3524153")),
         (text(50, 500, "A B C D E F", "/F 10 Tf"), list("ABCDEF")),
+        (text(50, 500, "Prices . . . . . . . . 9", "/F 10 Tf"), ["Prices", *"........9"]),
         (text(50, 500, "I am a b c man", "/F 10 Tf"), ["I", "am", "a", "b", "c", "man"]),
         (text(50, 500, "The quick brown fox", "/F 10 Tf"), ["The", "quick", "brown", "fox"]),
     ],
