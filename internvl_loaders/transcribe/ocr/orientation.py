@@ -32,6 +32,8 @@ _LEAST_LEAD, _LEAST_SEEN = 0.02, 0.5
 """A page is turned only by lines that read so much better turned, and at least so well."""
 _AGREEMENT = 65.0
 """Per cent; over 90 for vertical writing, at most 37 for horizontal, on the lines measured."""
+_MANY = 2
+"""Times as many lines as run down the page that lie on it, where it may not be turned."""
 _TALLEST_CHARACTER = 1.6
 """Heights of the page's lines up to which a tall quad may be an upright character."""
 
@@ -69,13 +71,14 @@ def find_rotation(image: Array, quads: Array, recognise: Recognise) -> tuple[int
     long = lengths >= 2 * np.minimum(width, height)
     down = running_down(quads)
     sideways = bool(lengths[long & down].sum() > lengths[long & ~down].sum())
+    if sideways and (~down).sum() >= _MANY * down.sum():  # heads set vertically over columns of numbers
+        crops, read = _sampled(image, quads, np.flatnonzero(~down), recognise, sideways=False)
+        if mean_confidence(read.values()) >= SURE:
+            return 0, read
     usable = np.flatnonzero((down == sideways) & (long if long.any() else True))
     if not usable.size:
         return 0, {}
-    ratio = lengths[usable] / np.minimum(width, height)[usable].clip(1)
-    sample = usable[np.argsort(np.abs(np.log(ratio / _SAMPLE_RATIO)), kind="stable")][:_SAMPLE]
-    crops = {int(i): cut_out(image, quads[i], sideways) for i in sample}
-    read = dict(zip(crops, recognise(list(crops.values())), strict=True))
+    crops, read = _sampled(image, quads, usable, recognise, sideways=sideways)
     flipped = False
     if mean_confidence(read.values()) < SURE:
         turned = recognise([np.ascontiguousarray(crop[::-1, ::-1]) for crop in crops.values()])
@@ -87,6 +90,34 @@ def find_rotation(image: Array, quads: Array, recognise: Recognise) -> tuple[int
     if sideways and _written_vertically(crops, read, recognise):
         return 180 * flipped, read
     return 90 * sideways + 180 * flipped, read
+
+
+def _sampled(
+    image: Array, quads: Array, usable: Array, recognise: Recognise, *, sideways: bool
+) -> tuple[dict[int, Array], dict[int, Line]]:
+    """Crops and readings of the few usable lines that tell most."""
+    width, height = sides(quads[usable])
+    ratio = np.maximum(width, height) / np.minimum(width, height).clip(1)
+    sample = usable[np.argsort(np.abs(np.log(ratio / _SAMPLE_RATIO)), kind="stable")][:_SAMPLE]
+    crops = {int(i): cut_out(image, quads[i], sideways) for i in sample}
+    return crops, dict(zip(crops, recognise(list(crops.values())), strict=True))
+
+
+def read_upward(
+    crops: Sequence[Array], down: Array, read: Mapping[int, Line], recognise: Recognise
+) -> dict[int, Line]:
+    """Those of the lines running down that read better the other way round: they run up."""
+    doubtful = [
+        i
+        for i in map(int, np.flatnonzero(down))
+        if i in read and read[i].confidence < SURE and not any(map(is_cjk, read[i].text))
+    ]
+    turned = recognise([np.ascontiguousarray(crops[i][::-1, ::-1]) for i in doubtful]) if doubtful else []
+    return {
+        i: line
+        for i, line in zip(doubtful, turned, strict=True)
+        if line.confidence > read[i].confidence + _LEAST_LEAD
+    }
 
 
 def mean_confidence(lines: Iterable[Line]) -> float:

@@ -19,6 +19,7 @@ from internvl_loaders.transcribe.ocr.orientation import (
     find_rotation,
     find_skew,
     mean_confidence,
+    read_upward,
     running_down,
     sides,
     straighten,
@@ -83,6 +84,9 @@ class RapidOCRTranscriber:
             while rest and time.monotonic() < until:
                 some, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]
                 known |= zip(some, self._networks.recognise([crops[i] for i in some]), strict=True)
+            upward = {} if rest else read_upward(crops, down, known, self._networks.recognise)
+            for i, line in upward.items():
+                known[i], crops[i], quads[i] = line, crops[i][::-1, ::-1], quads[i][[2, 3, 0, 1]]
         with clock("orient"):
             skew = find_skew(quads)
             if abs(skew) >= _LEAST_SKEW:

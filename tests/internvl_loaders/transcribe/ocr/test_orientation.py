@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from internvl_loaders.structure.page import structure
 from internvl_loaders.transcribe.ocr.orientation import find_skew, running_down, straighten
 from internvl_loaders.transcribe.ocr.ppocr import _tiles, clockwise
 from internvl_loaders.transcribe.ocr.rapidocr import RapidOCRTranscriber
@@ -79,3 +80,35 @@ def test_vertical_writing_is_not_taken_for_a_turned_page(turn: int) -> None:
     assert reading.rotation == turn
     assert sorted(s.text for s in reading.content.spans) == sorted(POEM[8 * c : 8 * c + 12] for c in range(3))
     assert not any(s.upright for s in reading.content.spans)
+
+
+def roster(days: list[str], *, down: bool = False) -> PIL.Image.Image:
+    """A grid of short numbers whose column heads are set vertically."""
+    image = PIL.Image.new("RGB", (900, 640), "white")
+    draw = PIL.ImageDraw.Draw(image)
+    font = PIL.ImageFont.load_default(26)
+    draw.text((60, 30), "Duty roster", fill="black", font=font)
+    xs, ys = [60, 240, *range(340, 341 + 100 * (len(days) - 1), 100)], [90, 290, 340, 390, 440, 490]
+    for y in ys:
+        draw.line((xs[0], y, xs[-1], y), fill="black", width=2)
+    for x in xs:
+        draw.line((x, ys[0], x, ys[-1]), fill="black", width=2)
+    for x, day in zip(xs[1:], days, strict=False):
+        label = PIL.Image.new("RGB", (180, 36), "white")
+        PIL.ImageDraw.Draw(label).text((4, 2), day, fill="black", font=font)
+        image.paste(label.rotate(-90 if down else 90, expand=True), (x + 30, ys[0] + 10))
+    for y, name in zip(ys[1:], ("Ann", "Boris", "Cyril", "Dee"), strict=False):
+        draw.text((70, y + 10), name, fill="black", font=font)
+        for x in xs[1:-1]:
+            draw.text((x + 42, y + 10), str((x + y) // 10 % 9), fill="black", font=font)
+    return image
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_vertical_heads_do_not_turn_the_page(down: bool) -> None:
+    days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+    page = RapidOCRTranscriber(1).read(roster(days, down=down), 144)
+    assert page.rotation == 0
+    (table,) = [b.table for b in structure(page.content) if b.table]
+    assert table.grid()[0][1:] == days
+    assert [row[0] for row in table.grid()[1:]] == ["Ann", "Boris", "Cyril", "Dee"]
