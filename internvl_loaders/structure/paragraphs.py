@@ -12,6 +12,8 @@ from internvl_loaders.structure.draft import Draft
 from internvl_loaders.structure.lines import Line
 from internvl_loaders.structure.measure import Column, Style, are_centred, is_row
 
+_LONG, _REACHES = 30, 0.7
+"""Characters, and share of the column's width, from which a line may be one of running text."""
 _BEFORE, _AHEAD = 12, 30
 """Drafts and lines around an item among which its siblings are looked for."""
 
@@ -84,10 +86,13 @@ def _hard_breaks(draft: Draft, column: Column) -> list[bool]:
         full = sum(not column.fits(a, b, own) for a, b in pairs)
         right = own if full >= 0.7 * len(pairs) else right
     fits = [
-        column.fits(a, b, right)
-        or is_row(a)
-        or is_row(b)
-        or (max(a.chars, b.chars) < 40 and are_centred(a, b))
+        not _within_sentence(a, b, column)
+        and (
+            column.fits(a, b, right)
+            or is_row(a)
+            or is_row(b)
+            or (max(a.chars, b.chars) < 40 and are_centred(a, b))
+        )
         for a, b in pairs
     ]
     if median(line.chars for line in lines) < 32 and 3 * sum(_runs_on(a, b) for a, b in pairs) < len(pairs):
@@ -95,6 +100,13 @@ def _hard_breaks(draft: Draft, column: Column) -> list[bool]:
     if draft.marker is None and sum(fits) > 0.5 * len(fits) and not _heading_like(lines, column):
         return [True] * len(fits)
     return fits
+
+
+def _within_sentence(upper: Line, lower: Line, column: Column) -> bool:
+    """A long line that ends in a word or a comma, and a small letter after it: prose, whatever its room."""
+    end, start = upper.text[-1:], lower.text[:1]
+    long = upper.chars >= _LONG and upper.end - column.left >= _REACHES * (column.right - column.left)
+    return long and (end.isalpha() or end in ",;") and start.islower() and lower.text[1:2] not in (")", ".")
 
 
 def _runs_on(upper: Line, lower: Line) -> bool:
