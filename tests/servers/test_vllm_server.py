@@ -136,7 +136,7 @@ class TestContract(EngineContract):
 class TestLangChain(behind.Model, ChatModelIntegrationTests):
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return super().chat_model_params | {"max_tokens": 72}
+        return super().chat_model_params | {"max_tokens": 200}
 
 
 Both = tuple[ServerEngine, TransformersEngine]
@@ -184,7 +184,8 @@ def test_prompts_are_as_long_as_ours(
 def test_greedy_answers_are_ours(both: Both, request_: Request) -> None:
     served, own = (engine.generate([request_])[0] for engine in both)
     assert served.text == own.text
-    assert served.usage.completion_tokens == own.usage.completion_tokens
+    if request_.grammar is None:  # ours writes what a grammar leaves no choice of in fewer tokens
+        assert served.usage.completion_tokens == own.usage.completion_tokens
     assert served.usage.prompt_tokens == own.usage.prompt_tokens
 
 
