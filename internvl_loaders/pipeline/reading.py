@@ -15,13 +15,13 @@ from internvl_llm.media.pixels import is_blank, scale_within
 from internvl_llm.media.workers.aside import aside, starved
 from internvl_llm.media.workers.frames import Reply
 from internvl_llm.media.workers.picture import packed
-from internvl_llm.names import on_screen
 from internvl_loaders.content import Content
-from internvl_loaders.document import Block, FormField, Image, Page
+from internvl_loaders.document import Block, Image, Page
 from internvl_loaders.errors import PageError
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline.draft import Draft, encoded, lies_on, may_hold_text, width
-from internvl_loaders.readers import xfa
+from internvl_loaders.pipeline.embedded import read_embedded
+from internvl_loaders.pipeline.looks import DPI, with_marks, without_unseen
 from internvl_loaders.readers.open import open_document
 from internvl_loaders.readers.turn import upright
 from internvl_loaders.structure import structure
@@ -31,7 +31,6 @@ from internvl_loaders.structure.links import linked
 from internvl_loaders.structure.sane import sane
 from internvl_loaders.structure.strikes import strike
 from internvl_loaders.transcribe.text_layer import judge, visible
-from internvl_loaders.transcribe.unseen import hide_unseen, unseen_text
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -46,9 +45,6 @@ _FOR_OCR = 0.8
 
 _PIXELS_PER_TILE = 4 * 448**2
 """Of an image for a model: twice what its tiles show in both directions, so that scaling costs nothing."""
-
-_DPI_OF_SHOWING = 100
-"""At which words are looked for on the page: strokes of the smallest type are half a pixel wide."""
 
 KEPT_CONTENTS = 6
 """Page contents a document keeps, so that a page's neighbours are not extracted again."""
@@ -165,7 +161,7 @@ class OpenDocument:
     def _page(self, draft: Draft, index: int) -> Page:
         notes = self.reader.notes(index)
         if index == 0:
-            self._read_beside(draft)
+            read_embedded(draft, self.reader)
         self._late = draft.late > 0
         if self._late:
             most = self.options.limits.max_seconds
@@ -197,26 +193,6 @@ class OpenDocument:
             line_numbers=draft.line_numbers,
             image=self._page_image(draft, index),
         )
-
-    def _read_beside(self, draft: Draft) -> None:
-        """What the document holds beside its pages: embedded files, and what is filled into a form in XFA."""
-        try:
-            draft.reasons += embedded_files(self.reader.attached())
-            data = self.reader.xfa() if xfa.is_placeholder([b.text for b in draft.blocks]) else None
-        except Exception as error:  # the page itself is read
-            if starved(error):
-                raise
-            told = f"{type(error).__name__}: {error}"[:200]
-            draft.reasons.append(f"what is embedded in the document cannot be listed ({told})")
-            return
-        if data is None:
-            return
-        values = xfa.values_of(data)
-        draft.fields += [FormField(kind=v.kind, name=v.name, value=v.value) for v in values]
-        draft.blocks += [Block(type="paragraph", text=f"{v.name}: {v.value}") for v in values]
-        draft.status = "fallback"
-        placeholder = "this is a form in XFA, which only Adobe's programs show; its page is a placeholder"
-        draft.reasons.append(f"{placeholder}, and {len(values):,} values filled in were read")
 
     def _content(self, index: int) -> Content:
         if index not in self._contents:
@@ -255,49 +231,18 @@ class OpenDocument:
         draft.method = "text-layer"
         content = self._content(index)
         if painted_only and self.options.unseen == "omit":
-            content = self._seen(draft, index, content)
+            pixels = self.options.limits.max_pixels
+            content = without_unseen(draft, content, lambda: self.reader.render(index, DPI, pixels))
         content, draft.rotation = upright(visible(content) if painted_only else content)
         draft.size = (content.width, content.height)
         if content.shapes:
-            content = self._with_marks(draft, index, content)
+            content = with_marks(draft, content, lambda: self._rendered(draft, index))
         with draft.timed("structure"):
             content, draft.line_numbers = without_line_numbers(linked(content))
             content, draft.fields = filled_in(content)
             draft.blocks = structure(
                 self._wanted(content), words=self.options.words, neighbours=self._neighbours(draft, beside)
             )
-
-    def _seen(self, draft: Draft, index: int, content: Content) -> Content:
-        """With what does not show hidden, and said."""
-
-        def render() -> PIL.Image.Image:
-            with draft.timed("unseen"):
-                return self.reader.render(index, _DPI_OF_SHOWING, self.options.limits.max_pixels)
-
-        try:
-            content = hide_unseen(content, render)
-        except PageError as error:
-            draft.reasons.append(f"whether all of its text shows was not looked at: {error.message}")
-        draft.unseen = unseen_text(content)
-        if draft.unseen:
-            words = sum(len(line.text.split()) for line in draft.unseen)
-            draft.reasons.append(f"{words} word{'s' * (words > 1)} that nobody sees on the page left out")
-        return content
-
-    def _with_marks(self, draft: Draft, index: int, content: Content) -> Content:
-        """What small drawings are shows on the page's image, whichever way they are drawn."""
-        from internvl_loaders.transcribe.ticks import marks_of, worth_a_look
-
-        shapes = worth_a_look(content)
-        if not shapes:
-            return content
-        try:
-            image = self._rendered(draft, index)
-        except PageError as error:
-            draft.reasons.append(f"boxes to tick were not looked for: {error.message}")
-            return content
-        with draft.timed("marks"):
-            return replace(content, marks=marks_of(image, content.width / image.width, shapes))
 
     def _read_pictures(self, draft: Draft, index: int, threads: int) -> None:
         """Text inside a born-digital page's pictures is text of the page: the figure's."""
@@ -367,15 +312,6 @@ class OpenDocument:
         if self.options.images not in {"pages", "all"}:
             return None
         return encoded(self._rendered(draft, index))
-
-
-def embedded_files(names: Sequence[str]) -> list[str]:
-    """What a page says of the files in its document."""
-    if not names:
-        return []
-    listed = ", ".join(on_screen(name)[:80] for name in names[:5]) + (", …" if len(names) > 5 else "")
-    files = "file is" if len(names) == 1 else "files are"
-    return [f"{len(names):,} {files} embedded in the document ({listed}); attachments reads PDFs and images"]
 
 
 def _lines(count: int) -> str:

@@ -56,6 +56,12 @@ class StubReader:
     def notes(self, index: int) -> list[str]:
         return []
 
+    def attached(self) -> list[str]:
+        return []
+
+    def xfa(self) -> bytes | None:
+        return None
+
     def content(self, index: int) -> Content:
         return self.contents[index]
 
