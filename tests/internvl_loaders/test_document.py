@@ -34,6 +34,7 @@ def test_json_names_its_schema() -> None:
         "source": "a",
         "document_id": "",
         "pages": [],
+        "running_tables": [],
     }
 
 

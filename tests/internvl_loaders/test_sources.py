@@ -100,7 +100,7 @@ def test_nothing_there(tmp_path: Path, what: str) -> None:
 @pytest.fixture
 def mixed(folder: Path) -> Path:
     """Eight files that are no documents, litter that is not worth a word, and a loop."""
-    for name in ("a.HEIC", "b/b.heic", "b/c.heic", "x.docx", "x.zip", "mail.eml", "noext", "odd.\x1b[31m"):
+    for name in ("a.PSD", "b/b.psd", "b/c.psd", "x.docx", "x.zip", "mail.eml", "noext", "odd.\x1b[31m"):
         (folder / name).write_bytes(b"PK\x03\x04 no document")
     (folder / "__MACOSX").mkdir()
     for name in (
@@ -124,10 +124,10 @@ def test_what_a_folder_holds_besides_documents_is_counted(
     found = list(resolve(mixed, LIMITS, (), skipped))
     assert [s.output for s in found] == ["a.pdf", "b/c.PNG", "b/deep/nameless"]
     assert skipped == {
-        ".heic": 3, ".docx": 1, ".zip": 1, ".eml": 1, ".txt": 1, "without a type": 2, "linked folder": 1
+        ".psd": 3, ".docx": 1, ".zip": 1, ".eml": 1, ".txt": 1, "without a type": 2, "linked folder": 1
     }  # fmt: skip
     assert skipped_files(skipped).startswith("10 files skipped: ")
-    assert skipped_files(skipped).endswith("3 .heic")
+    assert skipped_files(skipped).endswith("3 .psd")
     assert not caplog.records
     assert len(sources([str(mixed), f"{mixed}/*.docx"])) == 4
     (record,) = caplog.records
@@ -139,12 +139,12 @@ def test_what_a_folder_holds_besides_documents_is_counted(
     [
         ("*.docx", "no documents match this pattern, only 1 .docx"),
         ("*.odt", "no documents match this pattern"),
-        ("none", "no documents in this folder, only 1 .docx, 2 .heic"),
+        ("none", "no documents in this folder, only 1 .docx, 2 .psd"),
     ],
 )
 def test_nothing_but_other_files_is_a_failure_that_says_so(mixed: Path, what: str, told: str) -> None:
     (mixed / "none").mkdir()
-    for name in ("1.heic", "2.heic", "3.docx", "._4.pdf"):
+    for name in ("1.psd", "2.psd", "3.docx", "._4.pdf"):
         (mixed / "none" / name).touch()
     (source,) = sources(str(mixed / what))
     assert isinstance(source.error, DocumentNotFoundError)
@@ -267,9 +267,9 @@ def test_lists_are_flattened_and_keep_going(folder: Path) -> None:
 def test_fsspec_folders_and_globs() -> None:
     fsspec = pytest.importorskip("fsspec")
     fs = fsspec.filesystem("memory")
-    fs.pipe({f"/kinds/{name}": b"x" for name in ("a.pdf", "b.docx", "b/c.HEIC", "._a.pdf", "__MACOSX/a.pdf")})
+    fs.pipe({f"/kinds/{name}": b"x" for name in ("a.pdf", "b.docx", "b/c.PSD", "._a.pdf", "__MACOSX/a.pdf")})
     for root, names, kinds in (
-        ("/kinds", ["/kinds/a.pdf"], {".docx": 1, ".heic": 1}),
+        ("/kinds", ["/kinds/a.pdf"], {".docx": 1, ".psd": 1}),
         ("/kinds/*", ["/kinds/a.pdf"], {".docx": 1}),
         ("/kinds/._a.pdf", ["/kinds/._a.pdf"], {}),
     ):

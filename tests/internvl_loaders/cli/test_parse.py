@@ -217,13 +217,13 @@ def test_what_cannot_be_a_folder_is_wrong_use(letters: Path, tmp_path: Path) -> 
 
 
 def test_what_is_no_document_is_said(letters: Path, tmp_path: Path) -> None:
-    for name in ("1.heic", "2.HEIC", "3.heic", *(f"{n}.docx" for n in range(9)), ".DS_Store", "._a.pdf"):
+    for name in ("1.psd", "2.PSD", "3.psd", *(f"{n}.docx" for n in range(9)), ".DS_Store", "._a.pdf"):
         (letters / name).write_bytes(pdf("never read") if name == "._a.pdf" else b"")
     report = tmp_path / "report.json"
     run = internvl("parse", letters, "-o", tmp_path / "out", "--report", report)
     assert run.returncode == 0
-    assert "12 files skipped: 3 .heic, 9 .docx\n" in run.stderr
-    assert told(report)["skipped"] == {".heic": 3, ".docx": 9}
+    assert "12 files skipped: 3 .psd, 9 .docx\n" in run.stderr
+    assert told(report)["skipped"] == {".psd": 3, ".docx": 9}
     assert len(told(report)["documents"]) == 5
     run = internvl("parse", f"{letters}/*.docx", "-o", tmp_path / "out", "--report", report)
     assert run.returncode == 1

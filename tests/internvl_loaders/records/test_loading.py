@@ -26,7 +26,7 @@ def test_what_a_folder_holds_besides_documents_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "a.pdf").write_bytes(pdf("one"))
-    for name in ("b.heic", "c.docx", "d.docx", ".DS_Store"):
+    for name in ("b.psd", "c.docx", "d.docx", ".DS_Store"):
         (tmp_path / name).touch()
     assert len(list(load(tmp_path, LoaderOptions.of()))) == 1
-    assert [r.getMessage() for r in caplog.records] == ["3 files skipped: 1 .heic, 2 .docx"]
+    assert [r.getMessage() for r in caplog.records] == ["3 files skipped: 1 .psd, 2 .docx"]

@@ -20,7 +20,7 @@ PAGE = Page(source="a.pdf", document_id="1", number=1, status="ok")
 
 INDIFFERENT = {
     "base_url", "pages", "password", "jobs", "on_error", "words", "images", "allow_hosts", "page_separator",
-    "image_dir", "cache_dir", "in_flight",
+    "image_dir", "cache_dir", "in_flight", "attachments",
 }  # fmt: skip
 
 
