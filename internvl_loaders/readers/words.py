@@ -210,7 +210,7 @@ def _follows(before: Glyph, after: Glyph) -> bool:
 def _main(glyphs: list[Glyph]) -> tuple[float, float] | None:
     """Font size and baseline of most of the line; None where all of it has one size and baseline."""
     sizes = Counter([g[6].size for g in glyphs if g[0] not in SPACES])
-    if len(sizes) < 2 and len({g[5] for g in glyphs}) < 2:
+    if not sizes or (len(sizes) == 1 and len({g[5] for g in glyphs}) == 1):
         return None
     size = sizes.most_common(1)[0][0]
     return size, median(g[5] for g in glyphs if g[6].size == size)

@@ -72,6 +72,10 @@ def test_nothing_but_invisible_marks_is_no_word() -> None:
     assert texts(line("\u200b\ufeff")) == []
 
 
+def test_spaces_alone_are_no_word() -> None:
+    assert texts([*line("  "), *line("  ", x=60, y=96)]) == []
+
+
 def test_text_off_the_page_is_dropped() -> None:
     assert texts(line("gone", x=-100), line("gone", y=700), line("here", x=390)) == ["here"]
 
