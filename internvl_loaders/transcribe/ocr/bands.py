@@ -50,11 +50,13 @@ def completed(
     edges_down: Sequence[Run],
     boxes: Array,
     height: float,
+    gray: Array,
+    contrast: float,
 ) -> tuple[list[Run], list[Run]]:
     """The dark lines across and down, with those edges across and down that belong to a grid.
 
     Lines that end at a filled band go on through it, unless the text there says otherwise: drawn in
-    the band's own colour they do not show.
+    the band's own colour they do not show. `gray` is the image, levels of it differ by `contrast`.
     """
     rows, columns = list(across), list(down)
     if (not edges_across and not edges_down) or max(len(edges_across), len(edges_down)) > _MOST:
@@ -65,8 +67,10 @@ def completed(
     kept_rows = [r for r, k in zip(every_row, in_grid[0], strict=True) if k]
     kept_columns = [c for c, k in zip(every_column, in_grid[1], strict=True) if k]
     bands = [r for r in edges_across if r in kept_rows], [c for c in edges_down if c in kept_columns]
-    longer_columns, borders = _through(bands[0], every_row, kept_columns, boxes, height)
-    longer_rows, sides = _through(bands[1], every_column, kept_rows, boxes[:, [1, 0, 3, 2]], height)
+    filled = np.abs(gray.astype(np.int16) - np.bincount(gray.ravel()).argmax()) >= contrast
+    longer_columns, borders = _through(bands[0], every_row, kept_columns, boxes, height, filled)
+    swapped = boxes[:, [1, 0, 3, 2]]
+    longer_rows, sides = _through(bands[1], every_column, kept_rows, swapped, height, filled.T)
     return (
         [*rows, *bands[0], *borders, *longer_rows],
         [*columns, *bands[1], *sides, *longer_columns],
@@ -125,9 +129,15 @@ def _grids(touching: Array) -> tuple[list[bool], list[bool]]:
 
 
 def _through(
-    bands: Sequence[Run], rows: Sequence[Run], columns: Sequence[Run], boxes: Array, height: float
+    bands: Sequence[Run],
+    rows: Sequence[Run],
+    columns: Sequence[Run],
+    boxes: Array,
+    height: float,
+    filled: Array,
 ) -> tuple[list[Run], list[Run]]:
-    """Pieces of columns through the bands that they end at or in, and the bands' far edges."""
+    """Pieces of columns through the bands that they end at or in, and the bands' far edges; between both
+    is not paper."""
     pieces: list[Run] = []
     borders: list[Run] = []
     slack = _TOUCH * height
@@ -151,6 +161,8 @@ def _through(
             if len(ending) * 2 < len(across) or len(across) < _GRID:
                 continue
             a, b = sorted((level, border[1]))
+            if not filled[int(a) : int(b) + 1, int(start) : int(end) + 1].mean() > 0.5:
+                continue
             inside = boxes[(boxes[:, 1] < b) & (boxes[:, 3] > a)]
             pieces += [
                 (a, at, b)

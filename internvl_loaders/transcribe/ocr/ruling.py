@@ -66,7 +66,7 @@ def find_rulings(image: Array, boxes: Array, line_height: float) -> list[Ruling]
             _without_hatching(apart(_runs(steps(pixels, contrast), height), lines, height), height)
             for pixels, lines in zip((gray, turned), runs, strict=True)
         ]
-        across, down = completed(across, down, edges[0], edges[1], boxes * scale, height)
+        across, down = completed(across, down, edges[0], edges[1], boxes * scale, height, gray, contrast)
     return [
         *(Ruling(x0 / scale, y / scale, x1 / scale, y / scale) for x0, y, x1 in across),
         *(Ruling(x / scale, y0 / scale, x / scale, y1 / scale) for y0, x, y1 in down),

@@ -122,3 +122,13 @@ def test_a_heading_over_two_columns_of_a_band_stays_one() -> None:
     through = sorted(r.x0 for r in rulings if r.x0 == r.x1 and r.y0 < YS[0] + 8 < YS[1] - 8 < r.y1)
     assert not [x for x in through if abs(x - XS[2]) < 4]
     assert [x for x in through if abs(x - XS[1]) < 4]
+
+
+@pytest.mark.parametrize("fill", ["#b0b0b0", "#d8d8f0", "#203060"])
+def test_a_line_over_the_table_is_none_of_it(fill: str) -> None:
+    """As that below a running head: between both is paper."""
+    page = PIL.Image.new("RGB", (690, 460), "white")
+    page.paste(drawn(fill, text=False), (0, 100))
+    PIL.ImageDraw.Draw(page).line((44, 110, 641, 110), fill="black", width=2)
+    found = find_rulings(np.asarray(page), np.zeros((0, 4)), 26)
+    assert [r for r in found if r.x0 == r.x1 and r.y0 < 150] == []
