@@ -23,7 +23,7 @@ from internvl_llm.media.load import Loaded
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_loaders.cli import ask as asking
 from internvl_loaders.cli.app import app
-from tests.kit.command import internvl
+from tests.kit.command import internvl, internvl_process
 from tests.kit.paths import EXAMPLE
 from tests.kit.pdfs import pdf
 from tests.kit.scripted import ScriptedEngine, says, shown
@@ -207,7 +207,7 @@ def test_a_real_model_answers(tmp_path: Path) -> None:
     from tests.kit.checkpoints import built
 
     (tmp_path / "a.pdf").write_bytes(pdf("Invoice 7", "Total 12.50"))
-    run = internvl("ask", tmp_path / "a.pdf", "Total?", "--model", built("tiny"), "--max-tokens", 8,
+    run = internvl_process("ask", tmp_path / "a.pdf", "Total?", "--model", built("tiny"), "--max-tokens", 8,
                    "--max-tiles", 1, "--pages", "2,50")  # fmt: skip
     assert run.returncode == 0
     assert run.stdout.strip()

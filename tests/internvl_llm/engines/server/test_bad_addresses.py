@@ -117,6 +117,7 @@ def test_without_httpx() -> None:
 
 
 def test_a_process_ends_with_requests_under_way() -> None:
+    pytest.importorskip("httpx")
     code = """
     import sys
     from internvl_llm import Request, open_engine
@@ -142,6 +143,7 @@ def test_a_process_ends_with_requests_under_way() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_asks_by_itself() -> None:
+    pytest.importorskip("httpx")
     code = """
     import os, sys
     from internvl_llm import EngineError, Request, open_engine
