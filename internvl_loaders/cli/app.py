@@ -121,10 +121,11 @@ def evaluate(
     from rich.markup import escape
 
     from internvl_llm.names import on_screen, plain_json
-    from internvl_loaders.cli.terminal import ended_by_signals
+    from internvl_loaders.cli.terminal import ended_by_signals, hide_bars_of_libraries
     from internvl_loaders.options import ParseOptions
 
     with errors(debug), ended_by_signals():
+        hide_bars_of_libraries()
         from internvl_loaders import evaluate as scoring
         from internvl_loaders.evaluate.report import report
 

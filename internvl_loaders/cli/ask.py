@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 import sys
 import time
 from collections.abc import Generator, Mapping
@@ -25,6 +24,7 @@ from internvl_llm.names import printable
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_llm.request import Request, Sampling
 from internvl_loaders.cli.fields import engine_values, request_fields
+from internvl_loaders.cli.terminal import hide_bars_of_libraries
 from internvl_loaders.errors import DocumentNotFoundError, OptionError
 from internvl_loaders.options import ENGINE, ParseOptions
 
@@ -55,7 +55,7 @@ class AskCommand:
         request, spec = self.request(), self.spec()
         request, size = _of_one_image(request) if self.boxes else (request, None)
         if self.quiet or not _console().is_terminal:
-            os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' as well
+            hide_bars_of_libraries()
         started = time.monotonic()
         engine = open_engine(spec)
         with closing(engine.stream(request)) as stream:

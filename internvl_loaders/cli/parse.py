@@ -21,7 +21,7 @@ from internvl_llm.names import on_screen
 from internvl_loaders.cli.files import Format, replacing_or_into, said_of_file
 from internvl_loaders.cli.output import Outputs
 from internvl_loaders.cli.report import Report
-from internvl_loaders.cli.terminal import ended_by_signals, undisturbed
+from internvl_loaders.cli.terminal import ended_by_signals, hide_bars_of_libraries, undisturbed
 from internvl_loaders.document import Page
 from internvl_loaders.errors import InternVLError, OptionError, PageError, SourceError
 from internvl_loaders.folders import Skipped, skipped_files
@@ -73,6 +73,7 @@ class ParseCommand:
         started = time.monotonic()
         report = Report(sources=list(self.sources))
         written = False
+        hide_bars_of_libraries()  # ours tells of the pages
         with ended_by_signals():
             try:
                 self._read(report)

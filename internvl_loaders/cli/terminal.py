@@ -18,6 +18,11 @@ def summary(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
+def hide_bars_of_libraries() -> None:
+    """Those that transformers draws as it loads weights, before it is imported."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
 class Terminated(KeyboardInterrupt):
     """Ctrl-C by another signal."""
 

@@ -23,7 +23,7 @@ from internvl_llm.media.load import Loaded
 from internvl_llm.prompt.chatml import DEFAULT_SYSTEM
 from internvl_loaders.cli import ask as asking
 from internvl_loaders.cli.app import app
-from tests.kit.command import internvl, internvl_process
+from tests.kit.command import internvl_process
 from tests.kit.paths import EXAMPLE
 from tests.kit.pdfs import pdf
 from tests.kit.scripted import ScriptedEngine, says, shown
@@ -221,7 +221,7 @@ def test_errors_beside_a_real_model_are_one_line(tmp_path: Path) -> None:
     from tests.kit.checkpoints import built
 
     (tmp_path / "b.pdf").write_bytes(b"%PDF-1.7 and nothing more")
-    run = internvl("ask", tmp_path / "b.pdf", "Total?", "--model", built("tiny"), "-q")
+    run = internvl_process("ask", tmp_path / "b.pdf", "Total?", "--model", built("tiny"), "-q")
     assert (run.returncode, run.stdout) == (1, "")
     assert "b.pdf" in run.stderr
     assert len(run.stderr.splitlines()) == 1

@@ -289,3 +289,15 @@ def test_pages_that_are_not_there_are_said(letters: Path, tmp_path: Path) -> Non
     assert internvl("parse", EXAMPLE, "--pages", "50", "--report", report, "-q").returncode == 1
     [document] = told(report)["documents"]
     assert document["reason"] == "has 2 pages, none of them in 50. Give pages it has."
+
+
+@pytest.mark.slow
+def test_no_bars_of_libraries_are_written_into_what_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    from tests.kit.checkpoints import built
+
+    (tmp_path / "a.pdf").write_bytes(pdf("Total 12.00"))
+    run = internvl_process("parse", tmp_path / "a.pdf", "--transcriber", "internvl", "--model", built("tiny"),
+                           "--max-tiles", 1, "-q")  # fmt: skip
+    assert run.returncode == 0
+    assert "weights" not in run.stderr
