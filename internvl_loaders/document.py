@@ -9,7 +9,20 @@ from pydantic import ConfigDict, Field, model_validator
 
 from internvl_loaders import running
 from internvl_loaders.render import html, markdown, table, text
-from internvl_loaders.values import Box, Cell, Dispute, FormField, Image, Link, Text, TextSpan, Value, Word
+from internvl_loaders.values import (
+    AttemptRecord,
+    Box,
+    Cell,
+    Dispute,
+    Finding,
+    FormField,
+    Image,
+    Link,
+    Text,
+    TextSpan,
+    Value,
+    Word,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -17,12 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_PLACES",
+    "AttemptRecord",
     "Block",
     "BlockType",
     "Box",
     "Cell",
     "Dispute",
     "Document",
+    "Finding",
     "FormField",
     "Image",
     "Link",
@@ -159,7 +174,8 @@ class Page(Value):
     turn in degrees, beyond what the file itself asks for, and `skew` the clockwise tilt in degrees
     that reading undid. `unseen` are lines that its text layer has and the page does not show: in no block
     and in no format but JSON, and so are the printed `line_numbers` of transcripts and bills.
-    `timings` are seconds by stage, `confidence` is 0 to 1.
+    `disputes` are tokens that two readings of the page differ in, `findings` what checks of its figures came
+    to, `history` how a model was asked. `timings` are seconds by stage, `confidence` is 0 to 1.
     """
 
     source: Text
@@ -177,6 +193,8 @@ class Page(Value):
     attempts: int = 1
     confidence: float | None = None
     disputes: tuple[Dispute, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    history: tuple[AttemptRecord, ...] = ()
     timings: Mapping[str, float] = Field(default_factory=dict)
     blocks: tuple[Block, ...] = ()
     fields: tuple[FormField, ...] = ()

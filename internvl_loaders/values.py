@@ -129,7 +129,10 @@ class TextSpan(Value):
 
 
 class Cell(Value):
-    """A table cell at (`row`, `col`), 0-based, covering `row_span` x `col_span` grid places."""
+    """A table cell at (`row`, `col`), 0-based, covering `row_span` x `col_span` grid places.
+
+    `source` says what read it, where that is not what read the page.
+    """
 
     row: int = Field(ge=0)
     col: int = Field(ge=0)
@@ -138,6 +141,8 @@ class Cell(Value):
     text: Text = ""
     header: bool = False
     box: Box | None = None
+    confidence: float | None = None
+    source: str = ""
     spans: tuple[TextSpan, ...] = ()
     links: tuple[Link, ...] = ()
 
@@ -166,9 +171,46 @@ class FormField(Value):
     box: Box | None = None
 
 
+DisputeKind = Literal["number", "date", "amount", "identifier", "name", "word"]
+
+
 class Dispute(Value):
-    """A token where the transcription and a second reading of the page differ."""
+    """A token that the transcription and a second reading of the page, the witness, read differently, or that
+    a check speaks against.
+
+    `text` is as it was transcribed, `witness` as the witness reads it ('' where it has nothing there),
+    `asked` as it was read on a crop when the model was asked again, and `settled` the reading that the page
+    now says: None while the dispute is open, `text` where that was kept. It stands in block `block` of the
+    page (from 0), in a table in the cell at `row` and `col`, from character `start` of its text on.
+    """
 
     text: Text
-    witness: Text
+    witness: Text = ""
+    kind: DisputeKind = "word"
+    asked: tuple[Text, ...] = ()
+    settled: Text | None = None
+    check: Text = ""
+    confidence: float | None = None
     box: Box | None = None
+    block: int | None = None
+    row: int | None = None
+    col: int | None = None
+    start: int | None = None
+
+
+class Finding(Value):
+    """What a check of the page's own figures came to, such as a sum that its rows do not give."""
+
+    check: str
+    text: Text
+    block: int | None = None
+    box: Box | None = None
+
+
+class AttemptRecord(Value):
+    """How a model was asked about a page, and what was wrong with the answer (nothing, where it is used)."""
+
+    what: Text
+    problem: Text = ""
+    tokens: int | None = None
+    seconds: float | None = None
