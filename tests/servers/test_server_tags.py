@@ -21,14 +21,16 @@ from tests.kit.engine_contract import CROP, WEATHER
 pytestmark = pytest.mark.servers
 
 BERN = '<tool_call>\n{"name": "weather", "arguments": {"city": "Bern", "days": 2}}\n</tool_call>'
+BLANKS = BERN.replace('"days"', '  "days"')
 LEFT = '<tool_call>\n{"name": "crop", "arguments": {"box": "left"}}\n</tool_call>'
-ALONE = ["Hi\n" + BERN, BERN + LEFT, '<tool_call>\n{"name": "other"', BERN.replace("Bern", "Rome"), ""]
+ROME = BERN.replace("Bern", "Rome")
+ALONE = ["Hi\n" + BERN, BERN + LEFT, '<tool_call>\n{"name": "other"', ROME, BLANKS, ""]
 OBJECT = JsonSchema({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})
 CASES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "auto": (
         {"tool_choice": "auto"},
         ["Hello", "a <tool b", BERN, "Hi\n" + BERN, f"{BERN}\n{LEFT}", '{"a": 1}'],
-        ALONE[2:4],
+        ALONE[2:5],
     ),
     "auto, one": (
         {"tool_choice": "auto", "parallel_tool_calls": False},

@@ -161,7 +161,7 @@ def _tags(request: Request, tools: list[Tool], form: Format, *, alone: bool) -> 
         {
             "type": "tag",
             "begin": f'{form.opens}\n{{"name": {json.dumps(tool.name, ensure_ascii=False)}, "arguments": ',
-            "content": {"type": "json_schema", "json_schema": _parameters(tool)},
+            "content": _json(_parameters(tool)),
             "end": f"}}{form.before}{form.closes}",
         }
         for tool in tools
@@ -176,9 +176,9 @@ def _tags(request: Request, tools: list[Tool], form: Format, *, alone: bool) -> 
 def _element(grammar: Grammar) -> dict[str, Any]:
     match grammar:
         case JsonSchema(schema):
-            return {"type": "json_schema", "json_schema": ready(schema, "the schema")}
+            return _json(ready(schema, "the schema"))
         case JsonObject():
-            return {"type": "json_schema", "json_schema": {"type": "object"}}
+            return _json({"type": "object"})
         case Regex(pattern):
             return {"type": "regex", "pattern": pattern}
         case Choice(choices):
@@ -187,3 +187,8 @@ def _element(grammar: Grammar) -> dict[str, Any]:
                 "elements": [{"type": "const_string", "value": choice} for choice in choices],
             }
     raise GrammarError("an exact answer is no answer beside tools", remedy="Leave the tools out")
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    """With blanks as JSON is mostly written: a model that is held to it may write them without end."""
+    return {"type": "json_schema", "json_schema": schema, "max_whitespace_cnt": 1}

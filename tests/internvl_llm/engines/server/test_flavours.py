@@ -184,10 +184,9 @@ def begin(name: str) -> str:
 
 
 TAGS = [
-    {"type": "tag", "begin": begin("weather"), "content": {"type": "json_schema", "json_schema": CLOSED},
-     "end": "}\n</tool_call>"},
-    {"type": "tag", "begin": begin("clock"), "content": {"type": "json_schema", "json_schema":
-     CLOCK.parameters | {"additionalProperties": False}}, "end": "}\n</tool_call>"},
+    {"type": "tag", "begin": begin(name), "end": "}\n</tool_call>",
+     "content": {"type": "json_schema", "json_schema": schema, "max_whitespace_cnt": 1}}
+    for name, schema in (("weather", CLOSED), ("clock", CLOCK.parameters | {"additionalProperties": False}))
 ]  # fmt: skip
 TEXT = f"Let me see.\n<tool_call>\n{CALL}\n</tool_call>"
 
@@ -218,7 +217,7 @@ def test_calls_by_structural_tags(opened: Open, kind: Kind) -> None:
     assert body["response_format"]["format"]["tags"] == TAGS[1:]
     body, _ = asked(opened, kind, calls("auto", grammar=JsonSchema(CITY)))
     answer, tagged = body["response_format"]["format"]["elements"]
-    assert answer == {"type": "json_schema", "json_schema": CLOSED}
+    assert answer == {"type": "json_schema", "json_schema": CLOSED, "max_whitespace_cnt": 1}
     assert (tagged["type"], tagged["at_least_one"]) == ("tags_with_separator", True)
     body, _ = asked(opened, kind, calls("none", grammar=JsonSchema(CITY)))
     assert body["response_format"]["type"] == "json_schema"
