@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +23,31 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 _MARK = "INTERNVL_TEST_SESSION"
+
+_HEAVY = (
+    "torch._dynamo transformers.generation transformers.models.internvl.modeling_internvl",
+    "llama_index.core langchain_tests.integration_tests docling_core.types.doc pandas cv2 rapidocr",
+)
+"""What takes longest to compile, in two halves."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In an environment that is new, what each worker imports is compiled once, and not by each of them."""
+    torch = importlib.util.find_spec("torch")
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", 0):
+        return
+    if torch is None or torch.cached is None or os.path.exists(torch.cached):
+        return
+    for half in [subprocess.Popen([sys.executable, "-c", _IMPORT, *names.split()]) for names in _HEAVY]:
+        half.wait()
+
+
+_IMPORT = """
+import contextlib, importlib, sys
+for name in sys.argv[1:]:
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
+"""
 
 
 def _workers() -> list[psutil.Process]:
