@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence, Set
 from itertools import pairwise
 
@@ -10,6 +11,13 @@ from internvl_loaders.structure.tables.words import Line, Word, is_value
 Cells = Mapping[int, Sequence[Word]]
 """A line's words by column."""
 
+_DETAIL = re.compile(
+    r"(?:s/?n|p/?n|sku|ean|isbn|imei|serial|serien|seriennr|numéro de série|n[.°º]? ?de série"
+    r"|art(?:icle|ikel|\.)?[ -]?(?:no|nr|number|nummer)|item (?:no|code|number)|part (?:no|number)"
+    r"|model|batch|lot|charge|colou?r|size)\b\.?:?.*\d",
+    re.IGNORECASE,
+)
+"""A number or code of the article above."""
 _OPEN_END = ("-", "‐", ",", ";", "(", "/", "&", "–", ":")
 
 
@@ -33,6 +41,7 @@ def row_groups(
             or (i in tight and not _clash(group.values, row))
             or _continues(lines, group, row, i + 1, widths, apart)
             or _begins(lines, cells, group, i + 1, widths)
+            or _is_detail(lines, cells, group, i + 1)
         ):
             group.add(row)
         else:
@@ -158,6 +167,24 @@ def _begins(
     return not below[0].text[0].isupper() and _flows(above, below, widths[0])
 
 
+def _is_detail(lines: Sequence[Line], cells: Sequence[Cells], group: _Group, i: int) -> bool:
+    """Whether line `i` tells more of the label of the row of values above it: a serial number, or text that
+    goes on in small letters."""
+    row, em = cells[i], lines[i].em
+    if row.keys() != {0} or not group.values - {0} or 0 not in group.begun:
+        return False
+    words, label = row[0], group.begun[0]
+    if not _near(lines[i - 1], lines[i]) or words[0].bold or words[-1].text.endswith(":"):
+        return False
+    if words[0].x0 < label[0].x0 - em:
+        return False
+    if _DETAIL.match(_text(words)):
+        return True
+    below = cells[i + 1].get(0) if i + 1 < len(cells) else None
+    goes_on = words[0].text[0].islower() and not label[0].text[0].islower()
+    return goes_on and (not below or below[0].x0 < words[0].x0 + 0.5 * em)
+
+
 def _tight(
     lines: Sequence[Line], cells: Sequence[Cells], ruled: set[int], widths: Sequence[tuple[float, float]]
 ) -> set[int]:
@@ -165,6 +192,9 @@ def _tight(
     pitches = sorted((b.middle - a.middle, i) for i, (a, b) in enumerate(pairwise(lines)))
     if len(pitches) < 3:
         return set()
+    between = [i for _, i in pitches if i not in ruled]
+    if 2 <= len(pitches) - len(between) <= 3 * len(between) and _are_details(cells, between):
+        return set(between)
     jump, cut = max((pitches[k + 1][0] / max(pitches[k][0], 0.1), k) for k in range(len(pitches) - 1))
     if jump < 1.2:
         return set()
@@ -172,6 +202,8 @@ def _tight(
     loose = len(pitches) - cut - 1
     if loose < 2 or len(close) > 3 * loose or lines[0].em * 1.9 < pitches[cut][0]:
         return set()
+    if _are_details(cells, close):
+        return set(close)
     good = 0
     for i in close:
         shared = cells[i].keys() & cells[i + 1].keys()
@@ -179,3 +211,18 @@ def _tight(
             return set()
         good += not shared or any(_flows(cells[i][c], cells[i + 1][c], widths[c]) for c in shared)
     return set(close) if good * 3 >= len(close) * 2 else set()
+
+
+def _are_details(cells: Sequence[Cells], close: Sequence[int]) -> bool:
+    """Whether the lines set close below others hold text of one column alone, and all others values beside
+    their label: articles, and what is told of each."""
+    below = {i + 1 for i in close}
+    columns = {column for i in below for column in cells[i]}
+    if len(columns) != 1 or any(w.bold for i in below for words in cells[i].values() for w in words):
+        return False
+    (column,) = columns
+    others = [row for i, row in enumerate(cells) if i not in below]
+    return all(
+        column in row and any(c > column and is_value(_text(words)) for c, words in row.items())
+        for row in others
+    )
