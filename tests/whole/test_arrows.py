@@ -34,6 +34,7 @@ HOUSE = {
         ("langchain", "llama_index", "mcp"),
         ("agents", "records", "evaluate"),
         ("pipeline",),
+        ("ground",),
         ("transcribe",),
         ("structure",),
         ("document", "readers"),

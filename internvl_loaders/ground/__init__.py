@@ -1,0 +1,1 @@
+"""A page's transcription held against a second reading of the page, its witness. Pure."""

@@ -1,0 +1,204 @@
+"""Each rule with what breaks it, and true pages that none of them accuses."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from internvl_loaders.document import Block
+from internvl_loaders.ground.checks import check
+from tests.kit.grids import INVOICE, STATEMENT, grid
+
+STATEMENT_BACKWARDS = "\n".join(
+    [STATEMENT.strip().splitlines()[0], *reversed(STATEMENT.strip().splitlines()[1:])]
+)
+SIGNED = """
+Datum | Text | Betrag | Saldo
+01.03. | Anfangssaldo | | 1.000,00 H
+02.03. | Gehalt | 2.500,00 H | 3.500,00 H
+03.03. | Miete | 4.185,00 S | 685,00 S
+04.03. | Einkauf | 67,40 S | 752,40 S
+05.03. | Erstattung | 820,00 H | 67,60 H
+06.03. | Strom | 43,15 S | 24,45 H
+"""
+SECTIONS = """
+Position | 2022 | 2023
+Rent | 1,200.00 | 1,250.00
+Power | 310.50 | 402.10
+Subtotal | 1,510.50 | 1,652.10
+Paper | 88.20 | 92.00
+Post | 41.30 | 38.75
+Subtotal | 129.50 | 130.75
+Total | 1,640.00 | 1,782.85
+"""
+TAXES = """
+Art | Netto | Steuersatz | Steuer | Brutto
+Umsatzsteuer | 275,00 | 7 % | 19,25 | 294,25
+Umsatzsteuer | 198,00 | 19 % | 37,62 | 235,62
+Umsatzsteuer | 80,00 | 19 % | 15,20 | 95,20
+Summe | 553,00 | | 72,07 | 625,07
+"""
+CHINESE = """
+项目 | 数量 | 单价 | 金额
+纸张 | 20 | ￥９．９０ | ￥１９８．００
+墨盒 | 3 | ￥61.25 | ￥183.75
+合计 | | | ￥381.75
+"""
+TRUE = [STATEMENT, STATEMENT_BACKWARDS, SIGNED, INVOICE, SECTIONS, TAXES, CHINESE]
+
+
+@pytest.mark.parametrize("text", TRUE)
+def test_true_tables_are_not_accused(text: str) -> None:
+    checked = check([grid(text)])
+    assert not checked.findings
+    assert checked.held > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "name", "expected"),
+    [
+        (STATEMENT, "1,185.00", "185.00", "balance", "1185.00"),  # a digit dropped
+        (STATEMENT, "67.40", "677.40", "balance", "67.40"),  # doubled
+        (STATEMENT, "2,315.00", "2,135.00", "balance", "2315.00"),  # exchanged, in a balance
+        (STATEMENT_BACKWARDS, "67.40", "61.40", "balance", "67.40"),
+        (SIGNED, "4.185,00 S", "4.185,00 H", "balance", None),  # a sign
+        (SIGNED, "67,40 S", "677,40 S", "balance", "-67.40"),
+        (INVOICE, "183.75", "133.75", "product", "183.75"),  # by its product and by the sum
+        (INVOICE, "61.25", "61.75", "product", "61.25"),
+        (INVOICE, "410.75", "401.75", "sum", "410.75"),
+        (SECTIONS, "402.10", "420.10", "sum", "402.10"),
+        (SECTIONS, "1,782.85", "1,728.85", "sum", "1782.85"),
+        (TAXES, "37,62", "31,62", "product", "37.62"),
+        (TAXES, "294,25", "204,25", "sum", "294.25"),
+        (CHINESE, "￥183.75", "￥188.75", "product", "183.75"),
+    ],
+)
+def test_one_figure_that_is_wrong(text: str, old: str, new: str, name: str, expected: str | None) -> None:
+    checked = check([grid(text.replace(old, new, 1))])
+    assert name in {finding.check for finding in checked.findings}
+    suspects = [s for s in checked.suspects if s.unique]
+    assert len(suspects) == 1, checked
+    assert suspects[0].text in new
+    if expected is not None:
+        assert suspects[0].expected == Decimal(expected)
+
+
+def test_a_debit_among_credits_is_told_by_the_balance() -> None:
+    wrong = STATEMENT.replace("| 67.40 | |", "| | 67.40 |")
+    checked = check([grid(wrong)])
+    assert [finding.check for finding in checked.findings] == ["balance"]
+    assert "67.40" in checked.findings[0].text
+    assert checked.bad_tables == (0,)
+
+
+def test_a_statement_wrong_in_many_rows_is_a_bad_table() -> None:
+    wrong = STATEMENT.replace("67.40", "677.40").replace("143.15", "1143.15").replace("1,185.00", "185.00")
+    checked = check([grid(wrong)])
+    assert sum(finding.check == "balance" for finding in checked.findings) == 3
+    assert {s.text for s in checked.suspects} >= {"677.40", "1143.15", "185.00"}
+    assert {s.text for s in checked.suspects if s.unique} == {"677.40", "185.00"}
+    assert checked.bad_tables == (0,)
+
+
+def test_a_row_that_was_lost_breaks_the_balance_and_accuses_nobody() -> None:
+    lines = STATEMENT.strip().splitlines()
+    del lines[4]
+    checked = check([grid("\n".join(lines))])
+    assert [finding.check for finding in checked.findings] == ["balance"]
+    assert not [s for s in checked.suspects if s.unique]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Year | Share\n2019 | 12.50\n2020 | 13.75\n2021 | 11.10\nTotal | 39.10",  # far from it
+        "Land | Rate %\nDE | 5.20\nFR | 7.30\nIT | 9.10\nTotal | 7.20",  # a mean
+        "Age | Men | Total\n0-9 | 12 | 26\n10-19 | 15 | 26\n20+ | 33 | 69\nTotal | 60 | 122",  # rounded
+        "Item | Amount\nA | 12.00\nB | 14.00\nTotal paid to date | 512.00",
+    ],
+)
+def test_totals_that_are_no_sums_are_not_accused(text: str) -> None:
+    assert not check([grid(text)]).findings
+
+
+RECEIPT = "Coffee 8.00\nCake 12.50\nSUBTOTAL 20.50\nGST 6% 1.23\nTOTAL 21.73\nCASH 50.00\nCHANGE 28.27"
+RECHNUNG = "Netto 1.198,00 EUR\nzzgl. 19 % MwSt.\n227,62 EUR\nGesamtbetrag 1.425,62 EUR"
+FACTURE = "Total HT : 1 198,00 €\nTVA 20 % : 239,60 €\nTotal TTC : 1 437,60 €"
+
+
+@pytest.mark.parametrize("text", [RECEIPT, RECHNUNG, FACTURE])
+def test_true_amounts_are_not_accused(text: str) -> None:
+    assert not check([Block(type="paragraph", text=text)]).findings
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [
+        (RECEIPT, "21.73", "27.73"),
+        (RECEIPT, "28.27", "228.27"),
+        (RECHNUNG, "227,62", "221,62"),
+        (RECHNUNG, "1.425,62", "1.245,62"),
+    ],
+)
+def test_net_and_tax_are_the_gross_and_cash_the_total_and_change(text: str, old: str, new: str) -> None:
+    wrong = text.replace(old, new)
+    checked = check([Block(type="paragraph", text=wrong)])
+    assert {finding.check for finding in checked.findings} == {"amounts"}
+    found = [s for s in checked.suspects if s.text == new]
+    assert found and wrong.startswith(new, found[0].start)
+
+
+def test_receipts_that_add_other_things_are_left_alone() -> None:
+    text = "SUBTOTAL 20.50\nService charge 2.05\nGST 1.23\nTOTAL 23.80"
+    assert not check([Block(type="paragraph", text=text)]).findings
+
+
+def test_a_letter_in_a_column_of_numbers() -> None:
+    text = STATEMENT.replace("2,247.60", "2,Z47.6O")
+    checked = check([grid(text)])
+    assert [finding.check for finding in checked.findings] == ["amount"]
+    assert [(s.text, s.expected) for s in checked.suspects] == [("2,Z47.6O", Decimal("2247.60"))]
+
+
+def test_a_letter_in_a_column_of_other_decimals() -> None:
+    text = "Part | Weight\nA | 12.5\nB | 13.0\nC | l1.7\nD | 10.9\nE | 8.8"
+    checked = check([grid(text)])
+    assert [finding.check for finding in checked.findings] == ["column"]
+    assert [(s.text, s.expected) for s in checked.suspects] == [("l1.7", Decimal("11.7"))]
+
+
+@pytest.mark.parametrize("text", ["1O5.00", "O.00", "l2,50", "O3/03/2018", "1.234,5O", "12.O5.2024"])
+def test_letters_in_amounts_and_dates(text: str) -> None:
+    checked = check([Block(type="paragraph", text=f"Paid {text} today")])
+    assert [(s.text, s.start) for s in checked.suspects] == [(text, 5)]
+
+
+@pytest.mark.parametrize(
+    "text", ["S.50", "B.60", "I.II.IZ", "OS.10", "IS 10.00", "x1O5.00", "Dl.Is.BO", "I.O.U."]
+)
+def test_words_that_look_like_numbers_are_let_be(text: str) -> None:
+    assert not check([Block(type="paragraph", text=f"see {text} here")]).suspects
+
+
+def test_identifiers_and_dates_of_texts_and_cells_are_told_with_their_place() -> None:
+    blocks = [
+        Block(type="paragraph", text="IBAN DE89 3704 0044 0532 0130 01, due 31.02.2024"),
+        grid("Key | Value\nIBAN | GB29 NWBK 6016 1331 9268 91\nDate | 2024-13-01"),
+    ]
+    checked = check(blocks)
+    assert {(s.block, s.row, s.kind, s.text) for s in checked.suspects} == {
+        (0, None, "identifier", "DE89 3704 0044 0532 0130 01"),
+        (0, None, "date", "31.02.2024"),
+        (1, 1, "identifier", "GB29 NWBK 6016 1331 9268 91"),
+        (1, 2, "date", "2024-13-01"),
+    }
+    assert all(s.block or blocks[0].text.startswith(s.text, s.start) for s in checked.suspects)
+
+
+@pytest.mark.parametrize("label", ["Post", "Total"])
+def test_large_tables_end(label: str) -> None:
+    """Even where every row is called a total."""
+    rows = (f"01/03 | {label} | 1.00 | | {5000 - n}.00 | {n}.10" for n in range(1000))
+    checked = check([grid("\n".join(["Date | What | Out | In | Balance | Other", *rows]))])
+    assert checked.held > 900 or label == "Total"
