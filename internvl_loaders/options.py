@@ -23,6 +23,7 @@ from pydantic import (
 
 from internvl_llm.media.limits import Limits
 from internvl_llm.media.page_ranges import page_ranges
+from internvl_loaders import prompts
 from internvl_loaders.errors import OptionError
 
 if TYPE_CHECKING:
@@ -95,6 +96,26 @@ class ParseOptions(BaseModel):
         int,
         Field(ge=1, le=64, description="Answers a model samples a page; the one most like the others stays."),
     ] = 1
+    max_attempts: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Times a model is asked about a page, while its answers go wrong.",
+        ),
+    ] = 4
+    max_page_tokens: Annotated[
+        int | None, Field(ge=1, description="Of all answers about a page together; no limit if left out.")
+    ] = None
+    max_page_seconds: Annotated[
+        float | None,
+        Field(gt=0, le=1e7, description="That a model is asked about a page in all; no limit if left out."),
+    ] = None
+    prompt: Annotated[
+        str,
+        Field(
+            description=f"What a model is asked: {', '.join(prompts.PROMPTS)}, @FILE, or a text of your own."
+        ),
+    ] = prompts.DEFAULT
     in_flight: Annotated[int, Field(ge=1, description="Pages a model is asked about at once.")] = 32
     pages: Annotated[str | None, Field(description="Such as 2-5,9 or 3-; all if left out.")] = None
     password: Annotated[str | None, Field(repr=False, description="Of encrypted PDFs.")] = None
@@ -136,6 +157,15 @@ class ParseOptions(BaseModel):
             except OptionError as error:
                 raise OptionError(f"option pages: {error.message}", remedy=error.remedy) from error
         return value
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt(cls, value: str) -> str:
+        """The text of a file, so that a page's result depends on it."""
+        try:
+            return prompts.given(value)
+        except OptionError as error:
+            raise OptionError(f"option prompt: {error.message}", remedy=error.remedy) from error
 
     @model_validator(mode="before")
     @classmethod

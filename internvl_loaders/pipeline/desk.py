@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeAlias
 
 from internvl_llm.media.workers.picture import unpacked
-from internvl_loaders.document import Page
+from internvl_loaders.document import AttemptRecord, Page
 from internvl_loaders.errors import InternVLError, PageError
 from internvl_loaders.pipeline.tasks import Tasks
 from internvl_loaders.transcribe.answer.blocks import blocks
@@ -83,7 +83,7 @@ class Desk:
             page, image = await asyncio.to_thread(self._unpack, head, payload)
             started = time.perf_counter()
             try:
-                transcript = await self.transcriber.transcribe(image)
+                transcript = await self.transcriber.transcribe(image, witness=_letters(head))
             except InternVLError as error:
                 if error is self.transcriber.failure and not self.transcriber.choice.named:
                     transcript = Transcript("", 0, "none", (f"no engine: {error.message}",))
@@ -133,6 +133,7 @@ class Desk:
                 "status": "empty" if read.status == "empty" else "fallback",
                 "reason": _joined(page.reason, *reasons, f"read by {read.method or 'rapidocr'}", read.reason),
                 "attempts": transcript.attempts + read.attempts,
+                "history": (*transcript.history, AttemptRecord(what=f"read by {read.method or 'rapidocr'}")),
                 "timings": timings,
             }
         )
@@ -148,8 +149,15 @@ def _transcribed(page: Page, transcript: Transcript, *more: str) -> Page:
             "status": status,
             "reason": _joined(page.reason, *transcript.reasons, *more),
             "attempts": transcript.attempts,
+            "history": transcript.history,
         }
     )
+
+
+def _letters(head: dict[str, Any]) -> int | None:
+    """That the page's text layer has, where it has a sound one."""
+    count = head.get("letters")
+    return count if isinstance(count, int) else None
 
 
 def _joined(*reasons: str) -> str:

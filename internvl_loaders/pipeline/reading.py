@@ -64,6 +64,8 @@ class OpenDocument:
         self.reader = open_document(document, name=name, password=options.password, limits=options.limits)
         self._contents: OrderedDict[int, Content] = OrderedDict()
         self._late = False
+        self._letters: int | None = None
+        """On the page shown last, where its text layer tells."""
 
     def answer(self, request: dict[str, Any]) -> Reply:
         """`open`: how many pages it has, and its hash. `page`: a page as JSON. `show`: that, and after it the
@@ -86,6 +88,8 @@ class OpenDocument:
         if picture is None:
             return head, payload
         shape, pixels = packed(picture)
+        if self._letters is not None:
+            head["letters"] = self._letters
         return head | {"picture": shape, "page": len(payload)}, payload + pixels
 
     def __len__(self) -> int:
@@ -105,7 +109,7 @@ class OpenDocument:
         choice = self.options.transcriber
         with draft.timed("content"):
             verdict = judge(self._content(index))
-        if choice == "text-layer" or (choice == "auto" and verdict.sound):
+        if choice == "text-layer" or (choice in {"auto", "internvl"} and verdict.sound):
             self._read_text_layer(draft, index, beside, painted_only=verdict.sound)
             if not verdict.sound and verdict.kind != "empty":
                 if not draft.says_something:
@@ -141,10 +145,11 @@ class OpenDocument:
         if is_blank(image):
             draft.reasons.append("nothing is on the page image")
             return self._page(draft, index), None
-        draft.method = "internvl"
+        draft.method, self._letters = "internvl", None
         with draft.timed("orient"):
             if verdict.sound:
-                _, draft.rotation = upright(visible(self._content(index)))
+                content, draft.rotation = upright(visible(self._content(index)))
+                self._letters = sum(c.isalnum() for span in content.spans for c in span.text)
                 image = image.rotate(draft.rotation, expand=True) if draft.rotation else image
             else:
                 image, draft.rotation = _transcriber(threads).upright(image)

@@ -40,7 +40,7 @@ HOUSE = {
         ("document", "readers"),
         ("render", "running"),
         ("sources", "options"),
-        ("values", "content", "folders"),
+        ("values", "content", "folders", "prompts"),
         ("errors",),
     ),
 }

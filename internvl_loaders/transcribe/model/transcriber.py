@@ -1,9 +1,11 @@
-"""Page images to text by an InternVL engine: asked, watched for repetition, and asked again."""
+"""Page images to text by an InternVL engine: asked, watched while it answers, and asked again."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property
@@ -16,10 +18,20 @@ from internvl_llm.events import Finish, TextDelta, Usage
 from internvl_llm.media.limits import MediaOptions
 from internvl_llm.messages import Image, Message
 from internvl_llm.request import Request
+from internvl_loaders import prompts
 from internvl_loaders.transcribe.answer.blocks import blocks
-from internvl_loaders.transcribe.model import repetition
-from internvl_loaders.transcribe.model.ladder import Answer, Attempt, Transcript, next_attempt, transcript
-from internvl_loaders.transcribe.model.prompt import PROMPT
+from internvl_loaders.transcribe.model import bands
+from internvl_loaders.transcribe.model.guard import Degeneration, Guard
+from internvl_loaders.transcribe.model.ladder import (
+    Answer,
+    Attempt,
+    Budget,
+    Part,
+    Problem,
+    Transcript,
+    next_attempt,
+    transcript,
+)
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -72,80 +84,152 @@ class Transcriber:
             raise self.failure
         return self._engine
 
-    async def transcribe(self, image: PIL.Image.Image) -> Transcript:
-        """Raises InternVLError if the engine fails at the first attempt; later ones may fail."""
+    async def transcribe(
+        self, image: PIL.Image.Image, *, witness: int | None = None, min_tiles: int = 1
+    ) -> Transcript:
+        """`witness` is how many letters and digits another reading of the page has, if there is one.
+
+        Raises InternVLError if the engine fails at the first attempt; later ones may fail.
+        """
         engine = await self.engine()
         history: list[Answer] = []
-        while (attempt := self._next(engine, history)) is not None:
+        while (attempt := self._next(engine, history, min_tiles)) is not None:
+            started = time.monotonic()
             try:
-                history.append(await self._ask(engine, image, attempt))
+                answer = await self._attempt(engine, image, attempt, witness, self._left(history))
             except InternVLError as error:
                 if not history:
                     raise
-                history.append(Answer(attempt, problem="failed", detail=error.message))
+                answer = Answer(attempt, problem="failed", detail=error.message)
+            history.append(replace(answer, seconds=time.monotonic() - started))
         return transcript(history)
 
-    def _next(self, engine: Engine, history: list[Answer]) -> Attempt | None:
-        attempt = next_attempt(
+    def _next(self, engine: Engine, history: list[Answer], min_tiles: int) -> Attempt | None:
+        return next_attempt(
             history,
-            max_tokens=self.options.max_tokens,
+            budget=self.budget,
             context_tokens=engine.capabilities.context_tokens,
             samples=self.options.best_of,
+            min_tiles=min_tiles,
         )
-        if attempt is None or engine.capabilities.repetition_penalty:
-            return attempt
-        return replace(attempt, sampling=replace(attempt.sampling, repetition_penalty=1.0))
 
-    async def _ask(self, engine: Engine, image: PIL.Image.Image, attempt: Attempt) -> Answer:
+    @cached_property
+    def budget(self) -> Budget:
+        options = self.options
+        return Budget(
+            max_tokens=options.max_tokens,
+            max_tiles=options.max_tiles,
+            attempts=options.max_attempts,
+            tokens=options.max_page_tokens,
+            seconds=options.max_page_seconds,
+        )
+
+    def _left(self, history: list[Answer]) -> float | None:
+        """Seconds."""
+        if self.budget.seconds is None:
+            return None
+        return max(0.0, self.budget.seconds - sum(answer.seconds for answer in history))
+
+    async def _attempt(
+        self,
+        engine: Engine,
+        image: PIL.Image.Image,
+        attempt: Attempt,
+        witness: int | None,
+        seconds: float | None,
+    ) -> Answer:
+        """About the page, or its bands, all at once. What is asked for when the time is up is `late`."""
+        if not attempt.of_bands:
+            return await self._in_time(engine, image, attempt, witness, seconds)
+        crops = await asyncio.to_thread(bands.crops, image, attempt.bands)
+        tasks = [
+            asyncio.create_task(self._in_time(engine, crop.image, attempt, None, seconds)) for crop in crops
+        ]
+        try:
+            answers = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+        return _of_bands(attempt, [crop.overlap for crop in crops], answers)
+
+    async def _in_time(
+        self,
+        engine: Engine,
+        image: PIL.Image.Image,
+        attempt: Attempt,
+        witness: int | None,
+        seconds: float | None,
+    ) -> Answer:
+        guard = Guard(witness)
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await self._ask(engine, image, attempt, guard)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return Answer(attempt, guard.text, "late", tokens=guard.tokens)
+
+    async def _ask(self, engine: Engine, image: PIL.Image.Image, attempt: Attempt, guard: Guard) -> Answer:
         """What was lost on its way is asked for again: it says nothing of the page."""
         for _ in range(_LOST):
             try:
-                return await self._answer(engine, image, attempt)
+                return await self._answer(engine, image, attempt, guard)
             except AnswerLostError as error:
                 log.debug("asked again: %s", error)
-        return await self._answer(engine, image, attempt)
+                guard.reset()
+        return await self._answer(engine, image, attempt, guard)
 
-    async def _answer(self, engine: Engine, image: PIL.Image.Image, attempt: Attempt) -> Answer:
-        """A stream is ended as soon as it repeats itself."""
+    async def _answer(self, engine: Engine, image: PIL.Image.Image, attempt: Attempt, guard: Guard) -> Answer:
+        """A stream is ended as soon as it is seen to degenerate."""
         request = Request(
-            Message.user(Image(image), PROMPT),
+            Message.user(Image(image), prompts.text_of(self.options.prompt)),
             attempt.sampling,
             n=attempt.samples,
             critic=Consensus() if attempt.samples > 1 else None,
-            max_tiles=self.options.max_tiles,
+            min_tiles=attempt.min_tiles,
+            max_tiles=attempt.max_tiles,
             page=True,
             media=MediaOptions(limits=self.options.limits),
         )
         if attempt.samples > 1:
             (result,) = await engine.agenerate([request])
-            loop = repetition.anywhere(result.text)
-            return _judge(attempt, result.text, loop, result.finish_reason, result.usage)
-        text, checked = "", 0
+            found = guard.add(result.text) or guard.close()
+            return _judge(attempt, guard, found, result.finish_reason, result.usage)
         async with aclosing(engine.astream(request)) as events:
             async for event in events:
                 if isinstance(event, Finish):
-                    return _judge(attempt, text, repetition.at_end(text), event.reason, event.usage)
-                if isinstance(event, TextDelta):
-                    text += event.text
-                if len(text) - checked >= repetition.STEP:
-                    checked = len(text)
-                    if loop := repetition.at_end(text):
-                        return _repeating(attempt, text, loop)
+                    return _judge(attempt, guard, guard.close(), event.reason, event.usage)
+                if isinstance(event, TextDelta) and (found := guard.add(event.text)):
+                    return _degenerate(attempt, guard, found)
         raise EngineError("the engine ended its answer without a reason")
 
 
-def _judge(
-    attempt: Attempt, text: str, loop: repetition.Repetition | None, reason: str, usage: Usage
-) -> Answer:
+def _judge(attempt: Attempt, guard: Guard, found: Degeneration | None, reason: str, usage: Usage) -> Answer:
     if reason == "cancelled":
         raise EngineError("the engine gave the request up")
-    if loop is not None:
-        return _repeating(attempt, text, loop)
+    if found is not None:
+        return _degenerate(attempt, guard, found, usage)
+    tokens = usage.completion_tokens
+    problem: Problem | None = None
     if reason == "length":
-        return Answer(attempt, text, "cut", usage=usage)
-    says_something = any(block.text.strip() for block in blocks(text))
-    return Answer(attempt, text, None if says_something else "empty", usage=usage)
+        problem = "cut"
+    elif not any(block.text.strip() for block in blocks(guard.text)):
+        problem = "empty"
+    return Answer(attempt, guard.text, problem, usage=usage, tokens=tokens)
 
 
-def _repeating(attempt: Attempt, text: str, loop: repetition.Repetition) -> Answer:
-    return Answer(attempt, text[: loop.start + len(loop.unit)], "repeats", detail=loop.unit)
+def _degenerate(attempt: Attempt, guard: Guard, found: Degeneration, usage: Usage | None = None) -> Answer:
+    tokens = guard.tokens if usage is None else usage.completion_tokens
+    return Answer(attempt, guard.text[: found.start], "repeats", found.what, usage, tokens)
+
+
+def _of_bands(attempt: Attempt, overlaps: Sequence[float], answers: Sequence[Answer]) -> Answer:
+    """A band of a page may well be blank, but not all of them."""
+    if not all(answer.problem == "empty" for answer in answers):
+        answers = [
+            replace(answer, problem=None, text="") if answer.problem == "empty" else answer
+            for answer in answers
+        ]
+    parts = tuple(map(Part, attempt.bands, overlaps, answers))
+    problem = next((answer.problem for answer in answers if answer.problem is not None), None)
+    return Answer(attempt, problem=problem, tokens=sum(answer.tokens for answer in answers), parts=parts)

@@ -19,10 +19,9 @@ from PIL import ImageDraw, ImageFont
 from internvl_llm.errors import CheckpointError, EngineError, OptionError
 from internvl_llm.messages import Image
 from internvl_llm.request import Request
-from internvl_loaders import Page, ParseOptions, aparse, parse
+from internvl_loaders import Page, ParseOptions, aparse, parse, prompts
 from internvl_loaders.errors import PageError
 from internvl_loaders.pipeline.run import sourced_pages
-from internvl_loaders.transcribe.model.prompt import PROMPT
 from tests.kit.pdfs import pdf
 from tests.kit.scripted import Script, ScriptedEngine, shown
 
@@ -85,7 +84,7 @@ def test_the_model_sees_the_page_and_the_prompt() -> None:
     picture, prompt = request.messages[0].parts
     assert isinstance(picture, Image) and isinstance(picture.source, PIL.Image.Image)
     assert picture.source.size == (600, 400)
-    assert prompt.text == PROMPT
+    assert prompt.text == prompts.PROMPTS[prompts.DEFAULT]
     assert (request.page, request.max_tiles, request.sampling.max_tokens) == (True, 9, 77)
     assert request.sampling.temperature == 0
 
@@ -157,13 +156,125 @@ def test_a_loop_is_stopped_early_and_the_page_asked_again() -> None:
     assert engine.said < len(LOOP) / 2
     first, second = engine.requests
     assert first.sampling.temperature == 0 < second.sampling.temperature
+    assert first.max_tiles != second.max_tiles
+    assert second.sampling.repetition_penalty == 1
+    assert [record.what.split(",")[0] for record in page.history] == ["greedy", "temperature 0.4"]
+    assert "repeated itself" in page.history[0].problem and page.history[1].problem == ""
 
 
-def test_after_two_loops_rapidocr_reads_the_page() -> None:
-    (page,) = read(scan(400), ScriptedEngine(LOOP))
-    assert (page.status, page.method, page.attempts, page.text) == ("fallback", "rapidocr", 3, "Total 42")
+def test_where_nothing_helps_rapidocr_reads_the_page() -> None:
+    engine = ScriptedEngine(LOOP)
+    (page,) = read(scan(400), engine)
+    assert (page.status, page.method, page.attempts, page.text) == ("fallback", "rapidocr", 5, "Total 42")
     assert "twice the model repeated itself" in page.reason
     assert "read by rapidocr" in page.reason
+    assert [record.what for record in page.history][-1] == "read by rapidocr"
+    assert len(page.history) == page.attempts
+    assert len(engine.requests) == 1 + 1 + 2 + 4
+    (page,) = read(scan(400), ScriptedEngine(LOOP), max_attempts=1)
+    assert (page.status, page.attempts) == ("fallback", 2)
+
+
+def test_a_born_digital_page_falls_back_on_its_text_layer() -> None:
+    letter = pdf("A letter of\nseveral words.")
+    (page,) = read(letter, ScriptedEngine(LOOP), max_attempts=2)
+    assert (page.status, page.method) == ("fallback", "text-layer")
+    assert "several words" in page.text and "read by text-layer" in page.reason
+
+
+def lines(*texts: str) -> PIL.Image.Image:
+    """A page with room between its lines, of 100 pixels each."""
+    page = PIL.Image.new("L", (800, 100 * len(texts)), "white")
+    for row, text in enumerate(texts):
+        ImageDraw.Draw(page).text((60, 100 * row + 30), text, fill="black", font=ImageFont.load_default(40))
+    return page
+
+
+def test_a_page_that_loops_is_read_in_bands() -> None:
+    page = lines(*(f"Line number {row}" for row in range(8)))
+    page.paste(40, (0, 780, 800, 800))  # by which the script knows its end
+
+    def script(request: Request) -> str:
+        image = shown(request)
+        lower = image.getpixel((5, image.height - 5)) == (40, 40, 40)
+        return LOOP if image.height > 450 else f"{'lower' if lower else 'upper'} {image.height}"
+
+    (read_,) = read(page, ScriptedEngine(script))
+    assert (read_.status, read_.attempts, read_.method) == ("retried", 3, "internvl")
+    (first, above), (second, below) = (part.split() for part in read_.text.split("\n\n"))
+    assert (first, second) == ("upper", "lower")
+    assert int(above) + int(below) == 800
+    assert "read in bands" in read_.reason
+    assert read_.history[-1].what.startswith("2 bands of the page, greedy")
+
+
+@pytest.mark.parametrize("best_of", [1, 2])
+def test_only_the_bands_that_went_wrong_are_cut_further(best_of: int) -> None:
+    page = lines(*(f"Line number {row}" for row in range(8)))
+    dark = page.crop((0, 600, 800, 800))  # the last quarter, by which the script knows it
+    page.paste(40, (0, 780, 800, 800))
+
+    def script(request: Request) -> str:
+        image = shown(request)
+        bad = image.height > 300 and image.getpixel((5, image.height - 5)) == (40, 40, 40)
+        return LOOP if bad else f"{image.height} high"
+
+    engine = ScriptedEngine(script)
+    (read_,) = read(page, engine, best_of=best_of)
+    assert dark.height == 200
+    assert (read_.status, read_.attempts) == ("retried", 4)
+    heights = [int(word) for word in read_.text.split() if word.isdigit()]
+    assert len(heights) == 3 and sum(heights) == 800
+    assert len(engine.requests) == 1 + 1 + 2 + 2
+    assert {request.n for request in engine.requests} == {best_of}
+
+
+def test_a_failure_in_a_band_costs_no_page() -> None:
+    page = lines(*(f"Line number {row}" for row in range(8)))
+
+    def script(request: Request) -> str | Exception:
+        return LOOP if shown(request).height > 450 else EngineError("gone")
+
+    (read_,) = read(page, ScriptedEngine(script))
+    assert (read_.status, read_.method, read_.attempts) == ("fallback", "rapidocr", 4)
+    assert "gone" in read_.reason and "Line number 7" in read_.text
+
+
+def test_tokens_and_seconds_of_a_page_are_bounded() -> None:
+    engine = ScriptedEngine(LOOP)
+    (page,) = read(scan(400), engine, max_page_tokens=100)
+    assert page.status == "fallback"
+    assert [one.sampling.max_tokens for one in engine.requests] == [100, 100 - (page.history[0].tokens or 0)]
+    assert sum(record.tokens or 0 for record in page.history) == 100
+
+    engine = ScriptedEngine("a slow answer", seconds=30)
+    (page,) = read(scan(400), engine, max_page_seconds=0.2)
+    assert (page.status, page.text) == ("fallback", "Total 42")
+    assert "took too long" in page.reason
+    assert engine.running == 0 and engine.cancelled == 1
+
+
+def test_a_page_with_a_sound_text_layer_says_how_much_there_is() -> None:
+    letter = pdf("A letter of\n" + "several words.\n" * 20)
+    runaway = "".join(f"Sentence number {n} that nobody wrote. " for n in range(400))
+    (page,) = read(letter, ScriptedEngine(runaway), max_attempts=1)
+    assert (page.status, page.method) == ("fallback", "text-layer")
+    assert "of a page that shows about" in page.reason
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("logicocr-1", prompts.PROMPTS["logicocr-1"]),
+        ("omnidocbench", prompts.PROMPTS["omnidocbench-1"]),
+        ("Read the stamps only.", "Read the stamps only."),
+        ("读出全部文字", "读出全部文字"),
+    ],
+)
+def test_another_prompt(given: str, asked: str) -> None:
+    engine = ScriptedEngine("text")
+    read(scan(400), engine, prompt=given)
+    assert engine.requests[0].messages[0].parts[1].text == asked
 
 
 def test_what_the_model_began_with_is_kept_where_rapidocr_sees_nothing() -> None:
@@ -178,7 +289,7 @@ def test_what_the_model_began_with_is_kept_where_rapidocr_sees_nothing() -> None
 def test_silence_about_a_page_with_ink_is_no_answer(silence: str) -> None:
     (page,) = read(scan(400), ScriptedEngine(silence))
     assert (page.status, page.text, page.attempts) == ("fallback", "Total 42", 3)
-    assert "said nothing" in page.reason
+    assert "twice the model said nothing" in page.reason
 
 
 def test_a_blank_page_is_not_asked_about() -> None:
@@ -198,13 +309,13 @@ def test_an_answer_cut_off_is_asked_for_again_with_more_tokens() -> None:
     assert "max_tokens = 80" in page.reason
 
     request = engine.requests[0]
-    (page,) = read(scan(400), ScriptedEngine(long), max_tokens=30)
+    (page,) = read(scan(400), ScriptedEngine(long), max_tokens=30, max_attempts=2)
     assert (page.status, page.text) == ("fallback", long[:240])
     assert "max_tokens = 60; what follows is missing" in page.reason
 
     prompt = engine.count_tokens(request).prompt_tokens
     engine = ScriptedEngine(long, context=prompt + 30)
-    (page,) = read(scan(400), engine, max_tokens=30)
+    (page,) = read(scan(400), engine, max_tokens=30, max_attempts=1)
     assert (page.status, page.text, len(engine.requests)) == ("fallback", long[:120], 1)
     assert "what follows is missing" in page.reason
 
@@ -264,7 +375,13 @@ def test_answers_are_cached_by_what_they_depend_on(tmp_path: Path) -> None:
     engine.script = lambda request: "second"
     (page,) = read(scan(400), engine, **options)
     assert (page.text, len(engine.requests)) == ("first", 1)
-    for change in ({"max_tokens": 99}, {"max_tiles": 6}, {"best_of": 2}, {"dpi": 100}):
+    for change in (
+        {"max_tokens": 99},
+        {"max_tiles": 6},
+        {"best_of": 2},
+        {"dpi": 100},
+        {"prompt": "logicocr"},
+    ):
         assert read(scan(400), engine, **options, **change)[0].text == "second"
     another = ScriptedEngine("third")
     assert read(scan(400), another, **options)[0].text == "third"
