@@ -103,7 +103,7 @@ def _place(token: Suspect | Figure) -> tuple[object, ...]:
 def _suspects(found: Iterable[Flaw]) -> Iterator[Suspect]:
     for flaw in found:
         for figure, expected in flaw.culprits:
-            kind: DisputeKind = "amount" if figure.decimals == 2 else "number"
+            kind: DisputeKind = "amount" if figure.money else "number"
             place = (figure.block, figure.row, figure.col, figure.start, figure.box)
             alone, misread = len(flaw.culprits) == 1, not flaw.is_misplaced
             yield Suspect(figure.text, kind, flaw.text, *place, expected, alone, misread)

@@ -18,6 +18,10 @@ MOST_MOVEMENTS = 6
 """Columns that may hold movements."""
 
 
+_MOVEMENT = re.compile(
+    r"debit|credit|débit|crédit|soll|haben|withdraw|deposit|paid|amount|amt|betrag|umsatz|montant|bedrag|importe"
+    r"|支出|收入|借|贷|金额|\b(?:in|out|af|bij|money|dare|avere|debe|haber)\b"
+)
 _Rule: TypeAlias = tuple[int, tuple[tuple[int, int], ...], bool]
 """The column of balances, those of movements with their signs, and whether the newest is first."""
 
@@ -58,8 +62,10 @@ def balances(grid: Grid) -> tuple[list[Relation], list[Flaw]]:
 
 def _rules(grid: Grid) -> Iterator[tuple[tuple[int, int], _Rule]]:
     """Rules that hold, with how well."""
-    columns = [col for col in range(grid.table.cols) if grid.column(col) and _is_money(grid.column(col))]
+    columns = [col for col in range(grid.table.cols) if _is_money(grid.column(col), 0)]
     told = [col for col in columns if _BALANCE.search(grid.headings[col])]
+    if not told:
+        columns = [col for col in columns if _is_money(grid.column(col), 0.8)]
     for col in told or columns:
         if len(grid.column(col)) < 3:
             continue
@@ -72,14 +78,22 @@ def _rules(grid: Grid) -> Iterator[tuple[tuple[int, int], _Rule]]:
                 steps = islice(_steps(grid, col, moves, backwards), TRIED)
                 tried = [step for step in steps if step.counts]
                 held = sum(step.relation.holds for step in tried)
-                share = held / max(len(tried), 1)
-                enough = held > 1 and share > 0.34 if told else held > 3 and share >= 0.75
-                if enough:
+                named = told and any(_MOVEMENT.search(grid.headings[other]) for other, _ in moves)
+                if _is_one(held, len(tried), named=bool(named), told=bool(told)):
                     yield (held, len(moves) if told else -len(moves)), (col, moves, backwards)
 
 
-def _is_money(figures: Sequence[Figure]) -> bool:
-    return not any(figure.percent for figure in figures)
+def _is_one(held: int, tried: int, *, named: bool, told: bool) -> bool:
+    """Whether so many steps that hold, of those tried, make a rule: fewer do where headings tell of it."""
+    if held < 2:
+        return named and held == 1 and tried < 4
+    return held >= (0.4 if told else 0.6) * tried and held > (1 if told else 2)
+
+
+def _is_money(figures: Sequence[Figure], least: float) -> bool:
+    """Whether a share of them, at least, is."""
+    money = sum(figure.money for figure in figures)
+    return bool(figures) and money >= least * len(figures) and not any(f.percent for f in figures)
 
 
 def _steps(grid: Grid, balance: int, moves: Sequence[tuple[int, int]], backwards: bool) -> Iterator[_Step]:

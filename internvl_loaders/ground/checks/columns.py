@@ -34,6 +34,6 @@ def columns(grid: Grid) -> Iterator[Flaw]:
             if grid.figures[cell.row][col] is None and meant is not None and meant.decimals == decimals:
                 text = cell.text[meant.start : meant.start + len(meant.digits)]
                 place = (grid.block, cell.row, cell.col, meant.start)
-                figure = Figure(*place, text, meant.value, decimals, box=cell.box)
+                figure = Figure(*place, text, meant.value, decimals, money=meant.money, box=cell.box)
                 told = f"column: {text} stands in a column of numbers"
                 yield Flaw(CHECK, told, grid.block, cell.box, ((figure, meant.value),))

@@ -42,8 +42,18 @@ class Grid:
         number = number_in_cell(cell.text, self.mark)
         if number is None:
             return None
-        place = (self.block, cell.row, cell.col, number.start)
-        return Figure(*place, number.digits, number.value, number.decimals, number.percent, cell.box)
+        return Figure(
+            block=self.block,
+            row=cell.row,
+            col=cell.col,
+            start=number.start,
+            text=number.digits,
+            value=number.value,
+            decimals=number.decimals,
+            percent=number.percent,
+            money=number.money,
+            box=cell.box,
+        )
 
     def column(self, col: int) -> list[Figure]:
         return [figure for row in self.figures if (figure := row[col]) is not None]

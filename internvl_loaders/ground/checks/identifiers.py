@@ -131,6 +131,7 @@ VAT: dict[str, tuple[str, Callable[[str], bool]]] = {
 """By country: the form of the number after its letters, and its check."""
 
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{1,4}){3,8}(?![A-Za-z0-9])")
+_IBAN_TOLD = re.compile(r"iban|bank|konto|account|compte|rekening|cuenta|swift|bic", re.IGNORECASE)
 _VAT = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(VAT)})[ .-]?((?:[A-Z0-9][ .-]?){{7,12}})(?![A-Za-z0-9])")
 _VAT_TOLD = re.compile(
     r"vat|ust|umsatzsteuer|tva|btw|\biva\b|moms|tax (?:id|no|reg)"
@@ -155,7 +156,8 @@ def bad_identifiers(text: str) -> Iterator[BadIdentifier]:
     """Examples (counting up or one digit throughout) are not told."""
     plain = western(text)
     for match in _IBAN.finditer(plain):
-        if (found := _iban(match[0])) is not None:
+        told = _IBAN_TOLD.search(plain, max(match.start() - 60, 0), match.start())
+        if (told or match[0][4] == " ") and (found := _iban(match[0])) is not None:
             yield BadIdentifier("IBAN", text[match.start() : match.start() + found], match.start())
     for match in _VAT.finditer(plain):
         form, check = VAT[match[1]]

@@ -23,6 +23,7 @@ _CURRENCY = (
     r"(?:[$€£¥₹₩₽₺₫฿元円]|(?:US|CA|AU|A|C|HK|NZ|S|NT|R)\$|RM|Rs\.?|CHF|SFr\.?|Fr\.|EUR|USD|GBP|JPY"
     r"|CNY|RMB|INR|MYR|SGD|AUD|CAD|HKD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RUB|TRY|BRL|MXN|ZAR|kr\.?|zł|Kč)"
 )
+_MONEY = re.compile(_CURRENCY, re.IGNORECASE)
 _DIGITS = r"(?:\d{1,3}(?:[ .,']\d{2,3})+(?:[.,]\d{1,6})?|\d{1,15}(?:[.,]\d{1,6})?|[.,]\d{1,6})(?:[.,]-{1,2})?"
 _CELL = re.compile(
     rf"\s*(?P<open>\()?\s*{_CURRENCY}?\s*(?P<sign>[-+])?\s*{_CURRENCY}?\s*(?P<digits>{_DIGITS})"
@@ -31,7 +32,7 @@ _CELL = re.compile(
 )
 _IN_LINE = re.compile(
     rf"(?<![\w.,'/:#-])(?P<open>\()?(?:{_CURRENCY} ?)?(?P<sign>[-+] ?)?(?:{_CURRENCY} ?)?"
-    r"(?P<digits>\d{1,3}(?:[.,']\d{3})+[.,]\d{2}|\d{1,12}[.,]\d{2})"
+    r"(?P<digits>\d{1,3}(?: \d{3})+,\d{2}|\d{1,3}(?:[.,']\d{3})+[.,]\d{2}|\d{1,12}[.,]\d{2})"
     r"(?P<after>-)?(?P<close>\))?(?P<percent> ?%)?(?![\d'/:]|[.,]\d|-\d)",
     re.IGNORECASE,
 )
@@ -49,10 +50,8 @@ class Number:
     value: Decimal
     decimals: int
     percent: bool = False
-
-    @property
-    def is_money(self) -> bool:
-        return self.decimals == 2 and not self.percent
+    money: bool = False
+    """It has two decimals, or a currency beside it."""
 
 
 def western(text: str) -> str:
@@ -100,6 +99,7 @@ def _number(text: str, found: re.Match[str], mark: str, *, debit: bool = False) 
         -value if negative else value,
         decimals,
         percent=bool(found["percent"]),
+        money=not found["percent"] and (decimals == 2 or _MONEY.search(found[0]) is not None),
     )
 
 

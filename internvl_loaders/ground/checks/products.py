@@ -8,17 +8,22 @@ from decimal import Decimal
 from itertools import combinations, islice
 
 from internvl_loaders.ground.checks.grid import Grid
-from internvl_loaders.ground.checks.relations import Relation
+from internvl_loaders.ground.checks.numbers import number_in_cell, western
+from internvl_loaders.ground.checks.relations import Figure, Relation
 from internvl_loaders.ground.checks.sums import TRIED, is_total
 
 CHECK = "product"
 _QUANTITY = re.compile(
     r"qty|quant|menge|anzahl|stück|stk|数量|數量|aantal|hours|stunden|units|cantidad|qté|antal"
 )
-_PRICE = re.compile(r"price|preis|prix|单价|單價|prijs|precio|prezzo|rate\b|unit cost|pris\b|cena")
+_PRICE = re.compile(
+    r"price|preis|prix|单价|單價|単価|prijs|precio|prezzo|rate\b|unit|each"
+    r"|\bpris\b|cena|\bp\.?\s?u\.?\b"
+)
 _AMOUNT = re.compile(
     r"amount|amt|betrag|montant|金额|金額|total|gesamt|summe|bedrag|importe|importo|sum\b|belopp|wert"
 )
+_WITH_UNIT = re.compile(r"\s*(\d[\d.,]{0,12})\s?[^\W\d_]{1,8}\.?\s*")
 _LESS = re.compile(r"disc|rabatt|remise|nachlass|korting|descuento|sconto|折")
 CENT = Decimal("0.01")
 MOST_TRIED = 10
@@ -29,7 +34,11 @@ def products(grid: Grid) -> Iterator[Relation]:
     headings = grid.headings
     if any(map(_LESS.search, headings)):
         return
-    columns = [col for col in range(grid.table.cols) if grid.column(col)][:MOST_TRIED]
+    columns = [
+        col
+        for col, heading in enumerate(headings)
+        if grid.column(col) or (_QUANTITY.search(heading) and grid.numeric)
+    ][:MOST_TRIED]
     done: set[int] = set()
     for result in reversed(columns):
         for first, second in combinations([col for col in columns if col != result], 2):
@@ -54,13 +63,25 @@ def products(grid: Grid) -> Iterator[Relation]:
 
 def _rows(grid: Grid, first: int, second: int, result: int) -> Iterator[Relation]:
     for row in range(grid.first, grid.table.rows):
-        a, b, c = (grid.figures[row][col] for col in (first, second, result))
+        a, b = (grid.figures[row][col] or _quantity(grid, row, col) for col in (first, second))
+        c = grid.figures[row][result]
         if a is None or b is None or c is None or c.percent or (a.percent and b.percent):
             continue
         if is_total(grid.labels[row]):
             continue
         scale = CENT if a.percent or b.percent else Decimal(1)
         yield Relation(CHECK, ((1, a),), c, CENT, factor=b, scale=scale)
+
+
+def _quantity(grid: Grid, row: int, col: int) -> Figure | None:
+    """A number with its unit, `12 Std`."""
+    cell = grid.cells[row][col]
+    found = None if cell is None else _WITH_UNIT.fullmatch(western(cell.text))
+    number = None if found is None else number_in_cell(found[1], grid.mark)
+    if cell is None or found is None or number is None:
+        return None
+    place = (grid.block, row, col, found.start(1) + number.start)
+    return Figure(*place, number.digits, number.value, number.decimals, box=cell.box)
 
 
 def _counts(relation: Relation) -> bool:

@@ -25,6 +25,7 @@ class Figure:
     value: Decimal
     decimals: int
     percent: bool = False
+    money: bool = False
     box: Box | None = field(default=None, compare=False)
 
     def written(self, value: Decimal) -> str:
@@ -62,8 +63,12 @@ class Relation:
         return {id(figure): sign for sign, figure in self.terms}
 
     @property
+    def _times(self) -> Decimal:
+        return self.scale if self.factor is None else self.scale * self.factor.value
+
+    @property
     def computed(self) -> Decimal:
-        return self._sum * self.factor.value * self.scale if self.factor is not None else self._sum
+        return self._sum * self._times
 
     @property
     def holds(self) -> bool:
@@ -74,20 +79,19 @@ class Relation:
         if wrong is self.result:
             value = self.computed
         else:
-            times = self.factor.value * self.scale if self.factor is not None else Decimal(1)
             try:
                 if wrong is self.factor:
                     value = self.result.value / (self.computed / self.factor.value)
                 else:
                     sign = self._signs[id(wrong)]
-                    value = wrong.value + sign * (self.result.value / times - self._sum)
+                    value = wrong.value + sign * (self.result.value / self._times - self._sum)
             except (InvalidOperation, ZeroDivisionError):
                 return None
         try:
             rounded = value.quantize(Decimal(1).scaleb(-wrong.decimals))
         except InvalidOperation:
             return None
-        if self.factor is None or wrong is self.result:
+        if self._times == 1 or wrong is self.result:
             return rounded if abs(rounded - value) <= self.tolerance else None
         error = abs(rounded / value - 1) * abs(self.result.value) if value else Decimal(0)
         return rounded if error <= self.tolerance else None
@@ -176,14 +180,17 @@ class _Court:
         """Figures that may be misread, with what they must be."""
         for figure in relation.figures:
             value = relation.fixed(figure)
-            if value is None or value == figure.value or not is_misreading(figure, value, 2):
+            if value is None or value == figure.value:
                 continue
             charges = self._charges[id(figure)]
             agree = len({charge.fixed(figure) for charge in charges}) == 1
+            near = is_misreading(figure, value)
+            if not (near or is_misreading(figure, value, 2) or (agree and len(charges) > 1)):
+                continue
             rank = _Rank(
                 id(figure) in self._clear,
                 not agree,
                 -len(charges) if agree else 0,
-                not is_misreading(figure, value),
+                not near,
             )
             yield rank, figure, value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import combinations, islice
 
@@ -55,14 +56,23 @@ def totals(grid: Grid) -> Iterator[Relation]:
         holding, tried = best
         if holding:
             sure = holding * 2 > len(tried)
-            yield from (_surely(relation, sure) for relation in tried)
+            yield from _as_exact([_surely(relation, sure) for relation in tried])
         else:
-            yield from (_surely(r, False) for r in plain if _is_plain(grid, r))
+            yield from (_surely(r, False) for r in plain if _is_plain(r))
+
+
+def _as_exact(relations: Sequence[Relation]) -> Iterator[Relation]:
+    """Without rounding where all but one, and eight, come out without it."""
+    exact = sum(relation.computed == relation.result.value for relation in relations)
+    for relation in relations:
+        if exact > 7 and len(relations) - exact < 2:
+            yield replace(relation, tolerance=Decimal(0))
+        else:
+            yield relation
 
 
 def _surely(relation: Relation, sure: bool) -> Relation:
-    terms, result = relation.terms, relation.result
-    return Relation(relation.check, terms, result, relation.tolerance, sure or relation.holds)
+    return replace(relation, sure=sure or relation.holds)
 
 
 def _addends(grid: Grid, total: int, totals: Sequence[int]) -> Iterator[list[int]]:
@@ -92,7 +102,9 @@ def _total(grid: Grid, total: int, col: int, rows: Sequence[int]) -> Relation | 
         for row in rows
         if (figure := grid.figures[row][col]) is not None
     ]
-    if sum(bool(figure.value) for _, figure in terms) < 2 or any(figure.percent for _, figure in terms):
+    if not any(figure.value for _, figure in terms) or any(figure.percent for _, figure in terms):
+        return None
+    if len(rows) < 2:
         return None
     whole = Relation(CHECK, tuple(terms), result, _rounding([f for _, f in terms], result))
     return next(_ends(whole), whole)
@@ -110,21 +122,14 @@ def _ends(relation: Relation) -> Iterator[Relation]:
 
 
 def _rounding(terms: Sequence[Figure], result: Figure) -> Decimal:
-    """Nothing to the cent; figures in thousands and shares were rounded each by itself."""
-    if all(figure.decimals == 2 for figure in (*terms, result)):
+    """None of money; figures in thousands and shares were rounded each by itself."""
+    if all(figure.money for figure in (*terms, result)):
         return Decimal(0)
     return Decimal(len(terms) + 1) / 2 * Decimal(1).scaleb(-min(f.decimals for f in (*terms, result)))
 
 
-def _is_plain(grid: Grid, relation: Relation) -> bool:
-    figures = relation.figures
-    rows = {figure.row for figure in figures}
-    first, last = min(row for row in rows if row is not None), relation.result.row or 0
-    return (
-        all(figure.decimals == 2 for figure in figures)
-        and len(rows) == abs(last - first) + 1
-        and sum(f is not None for f in grid.figures[last]) == 1
-    )
+def _is_plain(relation: Relation) -> bool:
+    return len(relation.terms) > 1 and all(figure.money for figure in relation.figures)
 
 
 def across(grid: Grid) -> Iterator[Relation]:
@@ -143,7 +148,9 @@ def across(grid: Grid) -> Iterator[Relation]:
             holding = sum(relation.holds and _counts(relation) for relation in tried)
             if holding > 2 and holding >= 0.75 * len(tried):
                 done.add(col)
-                yield from _rows(grid, col, choice)
+                sure = holding > 4 and holding >= 0.9 * len(tried)
+                whole = [r if sure else replace(r, sure=r.holds) for r in _rows(grid, col, choice)]
+                yield from _as_exact(whole)
 
 
 def _rows(grid: Grid, col: int, addends: Sequence[int]) -> Iterator[Relation]:

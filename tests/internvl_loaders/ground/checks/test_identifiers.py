@@ -8,9 +8,9 @@ from internvl_loaders.ground.checks.identifiers import bad_identifiers
 
 TRUE = [
     "IBAN: DE89 3704 0044 0532 0130 00",
-    "GB29NWBK60161331926819 and then",
+    "account GB29NWBK60161331926819 and then",
     "FR14 2004 1010 0505 0001 3M02 606 BIC PSSTFRPPPAR",
-    "NL91ABNA0417164300",
+    "Rekening NL91ABNA0417164300",
     "CH93 0076 2011 6238 5295 7",
     "ISBN 978-3-16-148410-0",
     "ISBN-10: 0-306-40615-2",
@@ -63,6 +63,7 @@ def test_a_wrong_digit_is_told(text: str) -> None:
         "IT 2024 report",
         "ISBN",
         "Model GB29 series",
+        "Référence FO10479674 10577874 du client",
     ],
 )
 def test_what_is_none_is_let_be(text: str) -> None:

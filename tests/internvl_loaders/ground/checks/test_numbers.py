@@ -68,7 +68,9 @@ def test_what_may_mean_two_values_is_read_as_its_neighbours() -> None:
 def test_amounts_of_a_line() -> None:
     line = "TOTAL RM 60.30 (6.00) 12/10/2018 12:30 1,234.50 -0.02 3.5kg V1.25.3 19.00%"
     found = numbers_in_line(line)
-    assert [n.value for n in found if n.is_money] == [
-        Decimal(v) for v in ("60.30", "-6.00", "1234.50", "-0.02")
+    assert [n.value for n in found if n.money] == [Decimal(v) for v in ("60.30", "-6.00", "1234.50", "-0.02")]
+    assert [n.digits for n in numbers_in_line("Total TTC : 1 437,60 € pour 2 100.00")] == [
+        "1 437,60",
+        "100.00",
     ]
     assert all(line[n.start :].startswith(n.digits) for n in found)
