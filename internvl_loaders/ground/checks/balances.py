@@ -40,7 +40,9 @@ class _Step:
     @property
     def counts(self) -> bool:
         """That it holds is no accident: something of two digits was moved. That nothing was is none either,
-        where the balance is another."""
+        where the balance is another. After a balance of 0 it may be what each row comes to by itself."""
+        if not self.before.value:
+            return False
         large = any(abs(figure.value).scaleb(figure.decimals) >= 10 for _, figure in self.moved)
         return large or (not self.moved and self.before.value != self.after.value)
 
