@@ -18,6 +18,7 @@ from internvl_loaders.ground.checks.columns import columns
 from internvl_loaders.ground.checks.dates import bad_dates
 from internvl_loaders.ground.checks.grid import grids
 from internvl_loaders.ground.checks.identifiers import bad_identifiers
+from internvl_loaders.ground.checks.items import items
 from internvl_loaders.ground.checks.letters import DIGITS_OF, letters_in_numbers
 from internvl_loaders.ground.checks.numbers import decimal_mark, number_in_cell, western
 from internvl_loaders.ground.checks.products import products
@@ -76,7 +77,7 @@ def check(blocks: Sequence[Block]) -> Checked:
         steps, moved = balances(grid)
         relations += [*steps, *totals(grid), *across(grid), *products(grid)]
         found += moved
-    relations += amounts(blocks, tables, mark)
+    relations += [*amounts(blocks, tables, mark), *items(blocks, mark)]
     tokens = list(_tokens(blocks, mark))
     known = {_place(suspect) for suspect in tokens}
     odd = [flaw for grid in tables for flaw in columns(grid)]

@@ -45,7 +45,7 @@ def products(grid: Grid) -> Iterator[Relation]:
             if {result, first, second} & done:
                 continue
             relations = list(islice(_rows(grid, first, second, result), TRIED))
-            telling = [r for r in relations if _counts(r)]
+            telling = [r for r in relations if counts(r)]
             holding = sum(relation.holds for relation in telling)
             if holding > 1 and holding * 3 >= len(telling) * 2:
                 done |= {result}
@@ -84,7 +84,7 @@ def _quantity(grid: Grid, row: int, col: int) -> Figure | None:
     return Figure(*place, number.digits, number.value, number.decimals, box=cell.box)
 
 
-def _counts(relation: Relation) -> bool:
+def counts(relation: Relation) -> bool:
     """That it holds is no accident: neither factor is 1 or 0."""
     factors = (relation.terms[0][1].value, relation.factor.value if relation.factor else 0)
     return all(abs(value) not in (0, 1) for value in factors) and abs(relation.result.value) > CENT * 10

@@ -197,7 +197,13 @@ RECHNUNG = "Netto 1.198,00 EUR\nzzgl. 19 % MwSt.\n227,62 EUR\nGesamtbetrag 1.425
 FACTURE = "Total HT : 1 198,00 €\nTVA 20 % : 239,60 €\nTotal TTC : 1 437,60 €"
 
 
-@pytest.mark.parametrize("text", [RECEIPT, RECHNUNG, FACTURE])
+ITEMS = (
+    "Paper 2 5.20 10.40 SR\nTape 3 x 2.15 6.45 SR\nGlue 1 4.00 4.00\nApples 1.255 kg @ 3.98 4.99\nTotal 25.84"
+)
+SHIRTS = "Shirts 4 x 12.50 = 50.00\nTotal 50.00"
+
+
+@pytest.mark.parametrize("text", [RECEIPT, RECHNUNG, FACTURE, ITEMS, SHIRTS])
 def test_true_amounts_are_not_accused(text: str) -> None:
     assert not check([Block(type="paragraph", text=text)]).findings
 
@@ -217,6 +223,30 @@ def test_net_and_tax_are_the_gross_and_cash_the_total_and_change(text: str, old:
     assert {finding.check for finding in checked.findings} == {"amounts"}
     found = [s for s in checked.suspects if s.text == new]
     assert found and wrong.startswith(new, found[0].start)
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [
+        (ITEMS, "10.40", "70.40"),
+        (ITEMS, "2.15", "2.75"),
+        (ITEMS, "4.99", "4.39"),
+        (SHIRTS, "12.50", "17.50"),
+        (SHIRTS, "= 50.00", "= 550.00"),
+    ],
+)
+def test_lines_of_receipts_are_products(text: str, old: str, new: str) -> None:
+    wrong = text.replace(old, new, 1)
+    checked = check([Block(type="paragraph", text=wrong)])
+    assert [finding.check for finding in checked.findings] == ["product"]
+    assert any(s.text in new and wrong.startswith(s.text, s.start) for s in checked.suspects)
+
+
+@pytest.mark.parametrize(
+    "text", ["from 2 to 5.00 and 6.00", "Size 3 10.00 12.00\nSize 4 11.00 13.00", "Page 2 5.00 11.00"]
+)
+def test_lines_that_are_no_products_are_let_be(text: str) -> None:
+    assert not check([Block(type="paragraph", text=text)]).findings
 
 
 def test_receipts_that_add_other_things_are_left_alone() -> None:
