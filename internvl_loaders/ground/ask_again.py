@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import PIL.Image
 
 from internvl_loaders.document import Block, Page
-from internvl_loaders.ground.bad_tables import better_table, moved
+from internvl_loaders.ground.bad_tables import better_table, moved, ragged
 from internvl_loaders.ground.changes import changed
 from internvl_loaders.ground.checks import CHECKS, Checked, check
 from internvl_loaders.ground.crops import cut, cut_block
 from internvl_loaders.ground.questions import Question, questions, worth_asking
 from internvl_loaders.ground.readings import chosen, put_in, read_crop, same, token_in
-from internvl_loaders.values import AttemptRecord, Dispute, Finding
+from internvl_loaders.values import AttemptRecord, Box, Dispute, Finding
 
 Ask = Callable[[Sequence[tuple[PIL.Image.Image, str]]], Awaitable[Sequence[str]]]
 """All crops of a page at once, each with its prompt, to as many answers."""
@@ -55,6 +55,14 @@ def with_checks(page: Page) -> Page:
     return page.model_copy(update={"findings": _findings(page, checked), "disputes": _listed(found)})
 
 
+def asks(page: Page, *, budget: Budget | None = None) -> bool:
+    """Whether `settle` has anything to ask, and needs the page's image."""
+    budget = budget or Budget()
+    checked = check(page.blocks)
+    found = questions(page, checked)
+    return bool(worth_asking(found, crops=budget.crops, words=budget.words) or _tables(page, checked, budget))
+
+
 async def settle(page: Page, image: PIL.Image.Image, ask: Ask, *, budget: Budget | None = None) -> Page:
     """The page with what was settled: texts, disputes, findings, and a reason that says what changed.
 
@@ -73,9 +81,8 @@ async def settle(page: Page, image: PIL.Image.Image, ask: Ask, *, budget: Budget
         tokens.append((question, len(whole)))
         requests += whole
     tables = []
-    for number in checked.bad_tables[: budget.tables]:
-        box = page.blocks[number].box
-        if box is not None and (crop := cut_block(image, box)) is not None:
+    for number, box in _tables(page, checked, budget):
+        if (crop := cut_block(image, box)) is not None:
             tables.append(number)
             requests.append((crop, TABLE_PROMPT))
     if not requests:
@@ -86,6 +93,13 @@ async def settle(page: Page, image: PIL.Image.Image, ask: Ask, *, budget: Budget
         read[id(question)] = [answers.pop(0) for _ in range(count)]
     page = page.model_copy(update={"history": (*page.history, record)})
     return _settled(page, found, read, dict(zip(tables, answers, strict=True)))
+
+
+def _tables(page: Page, checked: Checked, budget: Budget) -> list[tuple[int, Box]]:
+    """Blocks whose tables are worth another reading, and where they stand."""
+    bad = dict.fromkeys([*checked.bad_tables, *ragged(page.blocks)])
+    found = [(number, box) for number in bad if (box := page.blocks[number].box) is not None]
+    return found[: budget.tables]
 
 
 async def _answers(
@@ -123,7 +137,7 @@ def _settled(
         if better is not None and better.table is not None:
             blocks[number] = better
             disputes = [moved(d, better.table) if d.block == number else d for d in disputes]
-            told.append("a table whose figures did not come out was read again")
+            told.append("a table that did not come out was read again")
     if len(told) > _TOLD:
         told = [*told[:_TOLD], f"{len(told) - _TOLD} more were read again"]
     update = {

@@ -1,4 +1,4 @@
-"""A table whose figures do not come out, and another reading of it. Pure."""
+"""A table whose figures do not come out or whose rows are ragged, and another reading of it. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from internvl_loaders.transcribe.answer.blocks import blocks
 from internvl_loaders.values import Dispute
 
 MOST_ANSWERED = 200_000
+LEAST_RAGGED = 0.1
+"""Share of the rows, and two, whose cells are too few for the columns, of a table that is ragged."""
 LEAST_SHARED = 0.7
 """Share of the texts of either table that the other has too: else it is another one."""
 
 
 def better_table(block: Block, answer: str) -> Block | None:
-    """The block with the table of `answer`, where its figures come out more often and fewer are wrong.
+    """The block with the table of `answer`, where its figures come out as often and fewer are wrong, or fewer
+    rows are too short.
 
     Cells keep the boxes of those they stand for.
     """
@@ -30,8 +33,24 @@ def better_table(block: Block, answer: str) -> Block | None:
         return None
     read = with_table(block, _boxed(new.cells, old), new)
     before, after = check([block]), check([read])
-    is_better = after.held >= before.held and len(after.findings) < len(before.findings)
-    return read if is_better else None
+    gains = len(before.findings) - len(after.findings), len(_short(old)) - len(_short(new))
+    return read if after.held >= before.held and min(gains) >= 0 < max(gains) else None
+
+
+def ragged(blocks: Sequence[Block]) -> list[int]:
+    """Blocks whose tables are."""
+    return [
+        number
+        for number, block in enumerate(blocks)
+        if block.table is not None and len(_short(block.table)) >= max(2, LEAST_RAGGED * block.table.rows)
+    ]
+
+
+def _short(table: Table) -> list[int]:
+    """Rows with places that no cell covers; one with a single cell is a heading within the table."""
+    places = Counter(row for cell in table.cells for row, _ in cell.places)
+    cells = Counter(cell.row for cell in table.cells)
+    return [row for row in range(table.rows) if places[row] < table.cols and cells[row] > 1]
 
 
 def _is_same_table(old: Table, new: Table) -> bool:

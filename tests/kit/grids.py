@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from internvl_loaders.document import Block, Box
-from internvl_loaders.transcribe.answer.grid import AnswerCell, table_block, table_of
+from internvl_loaders.document import Block, Box, Cell, Table
 
 
 def grid(text: str, *, head: int = 1, box: Box | None = None) -> Block:
     """A line a row, cells apart by `|`; the first `head` rows are headings. With `box`, cells have places."""
     rows = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
-    table = table_of([[AnswerCell(cell, header=n < head) for cell in row] for n, row in enumerate(rows)])
-    assert table is not None
-    if box is not None:
-        wide, tall = (box.x1 - box.x0) / table.cols, (box.y1 - box.y0) / table.rows
-        cells = [
-            cell.model_copy(
-                update={
-                    "box": Box.of(
-                        box.x0 + cell.col * wide,
-                        box.y0 + cell.row * tall,
-                        box.x0 + (cell.col + 1) * wide,
-                        box.y0 + (cell.row + 1) * tall,
-                    )
-                }
-            )
-            for cell in table.cells
-        ]
-        table = table.model_copy(update={"cells": tuple(cells)})
-    return table_block(table).model_copy(update={"box": box})
+    cols = max(map(len, rows))
+    cells = [
+        Cell(row=r, col=c, text=cell, header=r < head, box=box and _part(box, r, c, len(rows), cols))
+        for r, row in enumerate(rows)
+        for c, cell in enumerate(row)
+    ]
+    table = Table(rows=len(rows), cols=cols, cells=tuple(cells))
+    return Block(type="table", text="\n".join("\t".join(row) for row in rows), table=table, box=box)
+
+
+def _part(box: Box, row: int, col: int, rows: int, cols: int) -> Box:
+    wide, tall = (box.x1 - box.x0) / cols, (box.y1 - box.y0) / rows
+    x, y = box.x0 + col * wide, box.y0 + row * tall
+    return Box.of(x, y, x + wide, y + tall)
 
 
 STATEMENT = """

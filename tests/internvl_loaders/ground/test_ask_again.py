@@ -7,7 +7,15 @@ import PIL.Image
 import pytest
 
 from internvl_loaders.document import Block, Box, Dispute, Finding, Page
-from internvl_loaders.ground.ask_again import CROP_PROMPT, TABLE_PROMPT, Ask, Budget, settle, with_checks
+from internvl_loaders.ground.ask_again import (
+    CROP_PROMPT,
+    TABLE_PROMPT,
+    Ask,
+    Budget,
+    asks,
+    settle,
+    with_checks,
+)
 from internvl_loaders.ground.changes import SOURCE
 from internvl_loaders.values import DisputeKind
 from tests.kit.grids import STATEMENT, grid
@@ -124,6 +132,7 @@ async def test_no_dispute_no_question() -> None:
     before = page(grid(STATEMENT, box=WHOLE))
     assert await settle(before, IMAGE, answering("", calls=calls)) == before
     assert not calls
+    assert not asks(before)
 
 
 async def test_several_in_one_text_keep_their_places() -> None:
@@ -207,10 +216,23 @@ async def test_a_table_wrong_in_many_rows_is_read_again_as_one() -> None:
     after = await settle(page(grid(wrong, box=WHOLE)), IMAGE, ask)
     assert after.blocks[0].text == grid(STATEMENT).text
     assert after.findings == ()
-    assert after.reason == "a table whose figures did not come out was read again"
+    assert after.reason == "a table that did not come out was read again"
     assert after.blocks[0].box == WHOLE
     assert after.blocks[0].table is not None
     assert all(cell.box is not None for cell in after.blocks[0].table.cells)
+
+
+async def test_a_ragged_table_is_read_again_as_one() -> None:
+    right = "Name | Street | Town\nA | Elm 1 | Ulm\nB | Oak 2 | Bonn\nC | Ash 3 | Kiel\nD | Fir 4 | Hof"
+    before = page(grid(right.replace("Oak 2 | Bonn", "Oak 2").replace("Ash 3 | Kiel", "Ash 3"), box=WHOLE))
+    table = grid(right).table
+    assert table is not None
+    assert asks(before) and not asks(before, budget=Budget(tables=0))
+    after = await settle(before, IMAGE, answering(table.to_html()))
+    assert after.blocks[0].text == grid(right).text
+    assert after.reason == "a table that did not come out was read again"
+    again = await settle(before, IMAGE, answering("<table><tr><td>Elm</td></tr></table>"))
+    assert again.blocks == before.blocks
 
 
 @pytest.mark.parametrize(
