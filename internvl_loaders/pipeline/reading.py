@@ -150,12 +150,16 @@ class OpenDocument:
             if verdict.sound:
                 content, draft.rotation = upright(visible(self._content(index)))
                 self._letters = sum(c.isalnum() for span in content.spans for c in span.text)
-                image = image.rotate(draft.rotation, expand=True) if draft.rotation else image
+                if draft.rotation:
+                    image = image.rotate(draft.rotation, expand=True)
+                if draft.rotation % 180:
+                    draft.size = draft.size[1], draft.size[0]
             else:
-                image, draft.rotation = _transcriber(threads).upright(image)
+                points = draft.size[0] / image.width
+                found = _transcriber(threads).upright(image)
+                image, draft.rotation, draft.skew = found.image, found.rotation, found.skew
+                draft.size = image.width * points, image.height * points
         draft.image = image
-        if draft.rotation % 180:
-            draft.size = draft.size[1], draft.size[0]
         most = _PIXELS_PER_TILE * self.options.max_tiles
         scale = scale_within(image.width, image.height, 1.0, most)
         if scale < 1:

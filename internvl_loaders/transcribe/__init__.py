@@ -31,6 +31,20 @@ class OCRPage:
     timings: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class UprightPage:
+    """A page image turned upright and straightened: itself where nothing was to undo.
+
+    `rotation` is the clockwise turn (0, 90, 180, 270) and `skew` the clockwise tilt in degrees that were
+    undone; `confidence` is that of the few lines that were read to tell, None where there were none.
+    """
+
+    image: PIL.Image.Image
+    rotation: int = 0
+    skew: float = 0.0
+    confidence: float | None = None
+
+
 class ImageTranscriber(Protocol):
     """Reads a page image. One instance a worker process; loads its weights on first use."""
 
@@ -38,6 +52,4 @@ class ImageTranscriber(Protocol):
         """After `until` (of `time.monotonic`) no more lines are begun."""
         ...
 
-    def upright(self, image: PIL.Image.Image) -> tuple[PIL.Image.Image, int]:
-        """The page upright, and the clockwise turn (0, 90, 180, 270) that was undone."""
-        ...
+    def upright(self, image: PIL.Image.Image) -> UprightPage: ...

@@ -157,6 +157,14 @@ def turn(image: Array, rotation: int) -> Array:
     return np.ascontiguousarray(np.rot90(image, rotation // 90)) if rotation else image
 
 
+def turn_quads(quads: Array, rotation: int, height: int, width: int) -> Array:
+    """Quads on the page that `turn` gives of one of that height and width; corners are named as they lie."""
+    for _ in range(rotation // 90):
+        quads = np.stack([quads[..., 1], width - quads[..., 0]], axis=-1)[:, [1, 2, 3, 0]]
+        height, width = width, height
+    return quads
+
+
 def find_skew(quads: Array) -> float:
     """Clockwise tilt in degrees: the direction most of the length of the long lines has."""
     width, height = sides(quads)

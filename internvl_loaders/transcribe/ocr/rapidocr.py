@@ -13,7 +13,7 @@ import numpy as np
 
 from internvl_loaders.content import Content, Rect, Ruling, Span
 from internvl_loaders.structure.script import is_cjk
-from internvl_loaders.transcribe import OCRPage
+from internvl_loaders.transcribe import OCRPage, UprightPage
 from internvl_loaders.transcribe.ocr import lone
 from internvl_loaders.transcribe.ocr.orientation import (
     find_rotation,
@@ -24,6 +24,7 @@ from internvl_loaders.transcribe.ocr.orientation import (
     sides,
     straighten,
     turn,
+    turn_quads,
 )
 from internvl_loaders.transcribe.ocr.ppocr import PPOCR, Line, cut_out
 from internvl_loaders.transcribe.ocr.ruling import find_figures, find_rulings
@@ -129,12 +130,22 @@ class RapidOCRTranscriber:
             found = self._detect(page)
         return page, found, rotation, {}
 
-    def upright(self, image: PIL.Image.Image) -> tuple[PIL.Image.Image, int]:
-        """The page upright, itself if it is, and the clockwise turn that was undone."""
+    def upright(self, image: PIL.Image.Image) -> UprightPage:
         cv2.setNumThreads(self.threads)
         page = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-        rotation, _ = find_rotation(page, self._detect(page).quads, self._networks.recognise)
-        return _image(turn(page, rotation), image, rotation, 0.0), rotation
+        quads = self._detect(page).quads
+        rotation, lines = find_rotation(page, quads, self._networks.recognise)
+        if rotation:
+            quads = turn_quads(quads, rotation, *page.shape[:2])
+            page = turn(page, rotation)
+            _, lines = find_rotation(page, quads, self._networks.recognise)
+        skew = find_skew(quads)
+        if abs(skew) >= _LEAST_SKEW:
+            page, _ = straighten(page, quads, skew)
+        else:
+            skew = 0.0
+        confidence = mean_confidence(lines.values()) if lines else None
+        return UprightPage(_image(page, image, rotation, skew), rotation, skew, confidence)
 
     def _lone_characters(
         self, page: Array, boxes: Array, rulings: Sequence[Ruling], scales: Array

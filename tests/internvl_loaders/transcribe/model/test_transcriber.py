@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import logging
 import threading
 import time
@@ -355,6 +356,34 @@ def test_a_turned_scan_is_shown_upright() -> None:
     assert page.rotation == 90
     assert seen == [(700, 200)]
     assert page.width > page.height
+
+
+@pytest.mark.parametrize("tilt", [-3.0, 3.0])
+def test_a_tilted_scan_is_shown_level(tilt: float) -> None:
+    """Whichever way it lies; the lines' feet are where they are on the straight page."""
+    straight = PIL.Image.new("L", (900, 600), "white")
+    draw = ImageDraw.Draw(straight)
+    for row in range(6):
+        text = f"Line {row} of a letter to the bank"
+        draw.text((80, 60 + 80 * row), text, fill="black", font=ImageFont.load_default(40))
+    tilted = straight.rotate(-tilt, expand=True, fillcolor="white", resample=PIL.Image.Resampling.BICUBIC)
+    seen: list[PIL.Image.Image] = []
+
+    def script(request: Request) -> str:
+        seen.append(shown(request))
+        return "text"
+
+    (page,) = read(tilted.rotate(-90, expand=True), ScriptedEngine(script))
+    assert (page.rotation, page.skew) == (90, pytest.approx(tilt, abs=0.4))
+    assert page.width / page.height == pytest.approx(seen[0].width / seen[0].height, abs=0.01)
+    ink = [sum(row) > 0 for row in _rows(seen[0])]
+    assert sum(a and not b for a, b in itertools.pairwise(ink)) == 6, "six lines with room between them"
+
+
+def _rows(image: PIL.Image.Image) -> list[list[bool]]:
+    grey = image.convert("L").crop((40, 0, image.width - 40, image.height))
+    dark = [value < 100 for value in grey.tobytes()]
+    return [dark[at : at + grey.width] for at in range(0, len(dark), grey.width)]
 
 
 def test_auto_asks_only_about_pages_without_a_sound_text_layer(caplog: pytest.LogCaptureFixture) -> None:
