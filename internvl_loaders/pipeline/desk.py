@@ -83,7 +83,9 @@ class Desk:
             page, image = await asyncio.to_thread(self._unpack, head, payload)
             started = time.perf_counter()
             try:
-                transcript = await self.transcriber.transcribe(image, witness=_letters(head))
+                transcript = await self.transcriber.transcribe(
+                    image, witness=_letters(head), hard=head.get("hard") is True
+                )
             except InternVLError as error:
                 if error is self.transcriber.failure and not self.transcriber.choice.named:
                     transcript = Transcript("", 0, "none", (f"no engine: {error.message}",))

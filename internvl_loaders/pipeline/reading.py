@@ -43,6 +43,9 @@ _LEAST_PICTURE_CONFIDENCE = 0.7
 _FOR_OCR = 0.8
 """Share of a page's time after which no more lines are read: what was read is kept."""
 
+_CLEAR = 0.93
+"""Confidence of the lines read to turn a page upright, below which it is by hand, or blurred."""
+
 _PIXELS_PER_TILE = 4 * 448**2
 """Of an image for a model: twice what its tiles show in both directions, so that scaling costs nothing."""
 
@@ -64,8 +67,8 @@ class OpenDocument:
         self.reader = open_document(document, name=name, password=options.password, limits=options.limits)
         self._contents: OrderedDict[int, Content] = OrderedDict()
         self._late = False
-        self._letters: int | None = None
-        """On the page shown last, where its text layer tells."""
+        self._known: dict[str, int | bool] = {}
+        """Of the page shown last: how many letters its text layer has, or whether it is `hard` to read."""
 
     def answer(self, request: dict[str, Any]) -> Reply:
         """`open`: how many pages it has, and its hash. `page`: a page as JSON. `show`: that, and after it the
@@ -88,8 +91,7 @@ class OpenDocument:
         if picture is None:
             return head, payload
         shape, pixels = packed(picture)
-        if self._letters is not None:
-            head["letters"] = self._letters
+        head |= self._known
         return head | {"picture": shape, "page": len(payload)}, payload + pixels
 
     def __len__(self) -> int:
@@ -145,11 +147,11 @@ class OpenDocument:
         if is_blank(image):
             draft.reasons.append("nothing is on the page image")
             return self._page(draft, index), None
-        draft.method, self._letters = "internvl", None
+        draft.method, self._known = "internvl", {}
         with draft.timed("orient"):
             if verdict.sound:
                 content, draft.rotation = upright(visible(self._content(index)))
-                self._letters = sum(c.isalnum() for span in content.spans for c in span.text)
+                self._known["letters"] = sum(c.isalnum() for span in content.spans for c in span.text)
                 if draft.rotation:
                     image = image.rotate(draft.rotation, expand=True)
                 if draft.rotation % 180:
@@ -159,6 +161,7 @@ class OpenDocument:
                 found = _transcriber(threads).upright(image)
                 image, draft.rotation, draft.skew = found.image, found.rotation, found.skew
                 draft.size = image.width * points, image.height * points
+                self._known["hard"] = found.confidence is not None and found.confidence < _CLEAR
         draft.image = image
         most = _PIXELS_PER_TILE * self.options.max_tiles
         scale = scale_within(image.width, image.height, 1.0, most)

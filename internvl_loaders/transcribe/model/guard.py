@@ -24,7 +24,7 @@ stand."""
 _COMMA_EVERY = 60
 _OFTEN = 256
 """Characters between two looks at how much of what is said is new."""
-_LINE, _LINE_WORDS, _LINE_DISTINCT = 1000, 100, 0.5
+_LINE, _LINE_WORDS, _LINE_DISTINCT = 1000, 100, 0.4
 """Characters and words at the end of one line, and the share of distinct runs of three words among them below
 which nothing new is said."""
 _TAIL, _TAIL_WORDS, _TAIL_DISTINCT, _TAIL_LINE = 6000, 400, 0.15, 40
@@ -91,16 +91,17 @@ class Guard:
                 return found
         return None
 
-    def close(self) -> Degeneration | None:
-        """What is wrong with the whole text."""
+    def close(self, *, stopped: bool = False) -> Degeneration | None:
+        """What is wrong with the whole text; `stopped` is whether it was ended before its time."""
+        if stopped and (loop := repetition.at_end(self.text, stopped=True)):
+            return _endless(loop)
         return self._look(self._size) if self._size > self._checked else None
 
     def _look(self, size: int) -> Degeneration | None:
         text, since, self._checked = self.text, self._checked, size
         known = self.witness is not None and size <= self.witness
         if loop := repetition.at_end(text, size, known=known):
-            brief = " ".join(loop.unit.split())[:40]
-            return Degeneration(loop.start + len(loop.unit), f"repeated itself ({brief!r} without end)")
+            return _endless(loop)
         self._note(text, since, size)
         return next(self._runaways(text, since, size, known=known), None)
 
@@ -155,6 +156,11 @@ class Guard:
         if self._said > _WITNESS_TIMES * self.witness + _WITNESS_MORE:
             told = f"wrote {self._said:,} letters of a page that shows about {self.witness:,}"
             yield Degeneration(size, told)
+
+
+def _endless(loop: repetition.Repetition) -> Degeneration:
+    brief = " ".join(loop.unit.split())[:40]
+    return Degeneration(loop.start + len(loop.unit), f"repeated itself ({brief!r} without end)")
 
 
 def degeneration(text: str, witness: int | None = None) -> Degeneration | None:

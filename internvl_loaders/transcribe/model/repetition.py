@@ -19,7 +19,7 @@ _TIMES = 3
 """Times that a unit which says something is there, however long it is."""
 _RICH, _PARAGRAPH = 6, 15
 """Words from which a unit says something; from which one that is a single line is no row of a list."""
-_ROWS, _RICH_ROWS, _EMPTY_ROWS, _POOR = 60, 12, 120, 1200
+_ROWS, _RICH_ROWS, _EMPTY_ROWS, _POOR = 60, 12, 120, 900
 """Lines or table rows alike that a page holds no more of: with little in them, with much, with nothing; and
 the least characters of the first."""
 _CELLS = 120
@@ -45,14 +45,17 @@ class Repetition:
     unit: str
 
 
-def at_end(text: str, end: int | None = None, *, known: bool = False) -> Repetition | None:
+def at_end(
+    text: str, end: int | None = None, *, known: bool = False, stopped: bool = False
+) -> Repetition | None:
     """The endless repetition that the text ends with, if it does; of its first `end` characters.
 
     `known` is whether the page is known to hold as much text as this: lines may then repeat more often, as
-    on a sheet of labels. Takes time in proportion to the window, whatever the text.
+    on a sheet of labels; `stopped`, whether what runs the model ended it before its time, so that any
+    repetition tells why. Takes time in proportion to the window, whatever the text.
     """
     size = len(text) if end is None else end
-    if size < _LEAST:
+    if size < (2 * _ANCHOR if stopped else _LEAST):
         return None
     anchor, low = text[size - _ANCHOR : size], max(0, size - _WINDOW)
     before = size - 1
@@ -62,8 +65,8 @@ def at_end(text: str, end: int | None = None, *, known: bool = False) -> Repetit
             return None
         period = size - _ANCHOR - at
         run = period + _reach(text, size, period, _MOST)
-        enough = run >= max(_LEAST, _TIMES * period)
-        if enough and run >= needed(text[size - period : size], known=known):
+        enough = run >= max(2 * _ANCHOR if stopped else _LEAST, _TIMES * period)
+        if enough and (stopped or run >= needed(text[size - period : size], known=known)):
             start = size - period - _reach(text, size, period, size)
             return Repetition(start, text[start : start + period])
         # Within its run other places are multiples of the same period.

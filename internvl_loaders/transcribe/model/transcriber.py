@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from internvl_llm.best_of import Consensus
 from internvl_llm.engine import Engine
 from internvl_llm.errors import AnswerLostError, EngineError, InternVLError
-from internvl_llm.events import Finish, TextDelta, Usage
+from internvl_llm.events import Finish, Result, TextDelta, Usage
 from internvl_llm.media.limits import MediaOptions
 from internvl_llm.messages import Image, Message
 from internvl_llm.request import Request
@@ -43,6 +43,10 @@ log = logging.getLogger("internvl_loaders")
 
 _LOST = 8
 """Times that an answer may be lost on its way, and is asked for again."""
+
+
+_TILES_IF_HARD = 2 / 3
+"""Share of `max_tiles` that a page which is hard to read gets at least."""
 
 
 class Transcriber:
@@ -85,14 +89,16 @@ class Transcriber:
         return self._engine
 
     async def transcribe(
-        self, image: PIL.Image.Image, *, witness: int | None = None, min_tiles: int = 1
+        self, image: PIL.Image.Image, *, witness: int | None = None, hard: bool = False
     ) -> Transcript:
-        """`witness` is how many letters and digits another reading of the page has, if there is one.
+        """`witness` is how many letters and digits another reading of the page has, if there is one. What is
+        `hard` to read, by hand or blurred, is shown in more tiles than its shape alone would give it.
 
         Raises InternVLError if the engine fails at the first attempt; later ones may fail.
         """
         engine = await self.engine()
         history: list[Answer] = []
+        min_tiles = max(1, int(self.options.max_tiles * _TILES_IF_HARD)) if hard else 1
         while (attempt := self._next(engine, history, min_tiles)) is not None:
             started = time.monotonic()
             try:
@@ -193,15 +199,23 @@ class Transcriber:
         )
         if attempt.samples > 1:
             (result,) = await engine.agenerate([request])
-            found = guard.add(result.text) or guard.close()
+            found = guard.add(result.text) or guard.close(stopped=_early(attempt, result))
             return _judge(attempt, guard, found, result.finish_reason, result.usage)
         async with aclosing(engine.astream(request)) as events:
             async for event in events:
                 if isinstance(event, Finish):
-                    return _judge(attempt, guard, guard.close(), event.reason, event.usage)
-                if isinstance(event, TextDelta) and (found := guard.add(event.text)):
-                    return _degenerate(attempt, guard, found)
+                    found = guard.close(stopped=_early(attempt, event))
+                    return _judge(attempt, guard, found, event.reason, event.usage)
+                if isinstance(event, TextDelta) and (wrong := guard.add(event.text)):
+                    return _degenerate(attempt, guard, wrong)
         raise EngineError("the engine ended its answer without a reason")
+
+
+def _early(attempt: Attempt, end: Finish | Result) -> bool:
+    """Whether an answer was cut off before it had its tokens: where its context ends, or by an engine that
+    saw it repeat itself (`repeat_limit`)."""
+    reason = end.reason if isinstance(end, Finish) else end.finish_reason
+    return reason == "length" and end.usage.completion_tokens < attempt.sampling.max_tokens
 
 
 def _judge(attempt: Attempt, guard: Guard, found: Degeneration | None, reason: str, usage: Usage) -> Answer:

@@ -15,9 +15,10 @@ from typing import Any
 import PIL.Image
 import pytest
 from blockbuster import blockbuster_ctx
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw, ImageFilter, ImageFont
 
 from internvl_llm.errors import CheckpointError, EngineError, OptionError
+from internvl_llm.events import Finish, TextDelta, Usage
 from internvl_llm.messages import Image
 from internvl_llm.request import Request
 from internvl_loaders import Page, ParseOptions, aparse, parse, prompts
@@ -181,6 +182,16 @@ def test_a_born_digital_page_falls_back_on_its_text_layer() -> None:
     (page,) = read(letter, ScriptedEngine(LOOP), max_attempts=2)
     assert (page.status, page.method) == ("fallback", "text-layer")
     assert "several words" in page.text and "read by text-layer" in page.reason
+
+
+def test_what_an_engine_stopped_for_repeating_is_not_asked_for_with_more_tokens() -> None:
+    text = "Total 42. " + "and so on and so on for ever, " * 4
+    stopped = [TextDelta(text), Finish("length", Usage(300, 40))]
+    engine = ScriptedEngine([stopped, "All is well"])
+    (page,) = read(scan(400), engine)
+    assert (page.status, page.text) == ("retried", "All is well")
+    assert "repeated itself" in page.reason
+    assert [one.sampling.max_tokens for one in engine.requests] == [4096, 4096]
 
 
 def lines(*texts: str) -> PIL.Image.Image:
@@ -356,6 +367,15 @@ def test_a_turned_scan_is_shown_upright() -> None:
     assert page.rotation == 90
     assert seen == [(700, 200)]
     assert page.width > page.height
+
+
+@pytest.mark.parametrize(("blur", "least"), [(0, 1), (5, 16)])
+def test_what_is_blurred_gets_more_tiles(blur: int, least: int) -> None:
+    page = lines("Total of the year 42", "Paid by card on Monday", "Thank you for the visit")
+    engine = ScriptedEngine("text")
+    read(page.filter(ImageFilter.GaussianBlur(blur)), engine)
+    read(page.filter(ImageFilter.GaussianBlur(blur)), engine, max_tiles=1)
+    assert [(one.min_tiles, one.max_tiles) for one in engine.requests] == [(least, 24), (1, 1)]
 
 
 @pytest.mark.parametrize("tilt", [-3.0, 3.0])
