@@ -8,6 +8,7 @@ trained on; the text of an answer keeps its tags.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -25,10 +26,29 @@ _MAX_BOXES = 100
 _MAX_LENGTH = 200
 """Characters between the brackets of a box, or of a label that the grammar leaves free."""
 
-_TAG = re.compile(r"(</?(?:ref|box)>)")
+_TAG = re.compile(r"(</?(?:ref|pred|box)>)")
+_TAG_ENDS = re.compile(r"</(?:ref|pred)>")
 _BOX = re.compile(rf"\[([^\[\]]{{1,{_MAX_LENGTH}}})\]")
 _BARE = re.compile(rf"\[\[[^\[\]]{{1,{_MAX_LENGTH}}}\](?:[ ]?,[ ]?\[[^\[\]]{{1,{_MAX_LENGTH}}}\])*\]?")
 """What a server that drops special tokens leaves of boxes."""
+_FOUR = rf"\[[^\[\]]{{7,{_MAX_LENGTH}}}\]"
+_SINGLE = re.compile(
+    rf"\A\s*{_FOUR}\s*[.。]?\s*\Z"
+    rf"|(?:bounding box|bbox|coordinates?|坐标|座標)[^\[\]\n]{{0,{_MAX_LENGTH}}}{_FOUR}",
+    re.IGNORECASE,
+)
+"""A box that lacks the brackets around all of them, and says that it is one or is all that is said."""
+_OBJECT = re.compile(r"\{[^{}]*(?:\}|\Z)")
+_OBJECT_BOX = re.compile(
+    rf"[\"'](?:bbox_2d|bbox|bounding_box|box|coordinates)[\"']\s*:\s*"
+    rf"(\[[^{{}}\"']{{1,{_MAX_BOXES * 50}}}|null|None)"
+)
+_OBJECT_LABEL = re.compile(
+    r"[\"'](?:label|name|text|text_content|description|ref)[\"']\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)')"
+)
+_FENCE = re.compile(r"```\w*")
+_HAIR = 0.005
+"""A box that is reversed by no more than this share of the image is how a model says that there is none."""
 _NUMBER = re.compile(r"\s*(-?[0-9]{1,9}(?:\.[0-9]{0,9})?)\s*", re.ASCII)
 
 
@@ -53,10 +73,11 @@ class Grounded:
 def boxes(text: str) -> tuple[Grounded, ...]:
     """The boxes of an answer, in order. A box has the label of the last `<ref>` before it, none is "".
 
-    Whatever the model wrote: corners are ordered and moved into the image, what is no box is left out, and a
-    box whose end was cut off still counts. Of a text without any tag, as of a server that drops special
-    tokens, bare `[[x1, y1, x2, y2], ...]` on the grid are read, with the words right before them as their
-    label. Never raises; in linear time.
+    Whatever the model wrote: corners are ordered and moved into the image, fractions are taken as such, what
+    is no box is left out (`null`, all zeros, a side that is reversed by a hair), and a box whose end was cut
+    off still counts. Of a text without any tag, as of a server that drops special tokens, bare
+    `[[x1, y1, x2, y2], ...]` on the grid are read, with the words right before them as their label, and
+    objects such as `{"bbox_2d": [...], "label": "..."}`. Never raises; in linear time.
     """
     return tuple(_parse(text))
 
@@ -70,13 +91,16 @@ def image_boxes(text: str, size: tuple[int, int]) -> tuple[tuple[str, tuple[int,
 def strip(text: str) -> str:
     """What an answer says without its boxes and tags; labels stay."""
     if not _TAG.search(text):
-        text = _BARE.sub(lambda found: "" if any(_bare(found[0])) else found[0], text)
+        text = _without_bare(text)
     outside, in_box = [], False
-    for index, piece in enumerate(_TAG.split(text)):
+    pieces = _TAG.split(text)
+    for index, piece in enumerate(pieces):
         if index % 2:
             in_box = piece == "<box>"
         elif not in_box:
-            outside.append(piece)
+            outside.append(
+                _after_label(piece)[1] if index and _TAG_ENDS.fullmatch(pieces[index - 1]) else piece
+            )
     return "".join(outside).strip()
 
 
@@ -99,20 +123,67 @@ def grammar(label: str | None = None, most: int = 1) -> Regex:
 
 def _parse(text: str) -> Iterator[Grounded]:
     if not _TAG.search(text):
-        for found in _BARE.finditer(text):
-            label = _words_before(text, found.start())
-            yield from (Grounded(label, *corners) for corners in _bare(found[0]) if corners)
+        yield from _untagged(text)
         return
     label, tag = "", ""
+    labelled = "<ref>" in text or "<pred>" in text
     for index, piece in enumerate(_TAG.split(text)):
         if index % 2:
             tag = piece
-        elif tag == "<ref>":
+        elif tag in {"<ref>", "<pred>"}:
             label = " ".join(piece.split())
         elif tag == "<box>":
             for numbers in _BOX.findall(piece):
                 if corners := _corners(numbers):
                     yield Grounded(label, *corners)
+        elif tag in {"</ref>", "</pred>"}:  # the tags of the boxes alone are gone
+            yield from (Grounded(label, *corners) for corners in _after_label(piece)[0])
+        elif not labelled:
+            label = _words_before(piece, len(piece))
+
+
+def _after_label(piece: str) -> tuple[list[tuple[float, float, float, float]], str]:
+    """The bare boxes that follow a label at once, and what stands after them."""
+    found = _BARE.match(piece.lstrip())
+    corners = [one for one in _bare(found[0]) if one] if found else []
+    return (corners, piece.lstrip()[found.end() :]) if found and corners else ([], piece)
+
+
+def _untagged(text: str) -> Iterator[Grounded]:
+    if _OBJECT_BOX.search(text):
+        for written in _OBJECT.finditer(text):
+            if box := _OBJECT_BOX.search(written[0]):
+                label = _object_label(written[0])
+                yield from (Grounded(label, *corners) for corners in _bare(box[1]) if corners)
+        return
+    for found in _BARE.finditer(text):
+        label = _words_before(text, found.start())
+        yield from (Grounded(label, *corners) for corners in _bare(found[0]) if corners)
+    if "[[" not in text:
+        for found in _SINGLE.finditer(text):
+            yield from (Grounded("", *corners) for corners in _bare(found[0]) if corners)
+
+
+def _object_label(written: str) -> str:
+    found = _OBJECT_LABEL.search(written)
+    if found is None:
+        return ""
+    try:
+        return str(json.loads(f'"{found[1]}"', strict=False)) if found[1] is not None else found[2]
+    except ValueError:
+        return found[1]
+
+
+def _without_bare(text: str) -> str:
+    """Labels of objects stay, as those of boxes do."""
+    if _OBJECT_BOX.search(text):
+        labels = _OBJECT.sub(lambda o: f"{_object_label(o[0])}\n" if _OBJECT_BOX.search(o[0]) else o[0], text)
+        lines = (line.strip("[], \t") for line in _FENCE.sub("", labels).split("\n"))
+        return "\n".join(line for line in lines if line)
+    without = _BARE.sub(lambda found: "" if any(_bare(found[0])) else found[0], text)
+    if "[[" not in text and (alone := _SINGLE.match(text)) and any(_bare(alone[0])) and alone[0] == text:
+        return ""
+    return without if _FENCE.sub("", without).strip() else ""
 
 
 def _words_before(text: str, end: int) -> str:
@@ -130,11 +201,17 @@ def _bare(boxes: str) -> list[tuple[float, float, float, float] | None]:
 
 
 def _corners(numbers: str) -> tuple[float, float, float, float] | None:
-    """Left, top, right, bottom; None where these are not four numbers."""
-    matches = [_NUMBER.fullmatch(number) for number in numbers.split(",")]
+    """Left, top, right, bottom; None where these are not four numbers, or say that there is no box."""
+    matches = [_NUMBER.fullmatch(number) for number in re.split("[,，]", numbers)]
     if len(matches) != 4 or None in matches:
         return None
-    x1, y1, x2, y2 = (min(max(float(match[1]) / GRID, 0.0), 1.0) for match in matches if match)
+    written = [float(match[1]) for match in matches if match]
+    if all(value == 0 for value in written) or all(value < 0 for value in written):
+        return None
+    fractions = "." in numbers and all(0 <= value <= 1 for value in written)
+    x1, y1, x2, y2 = (min(max(value / (1 if fractions else GRID), 0.0), 1.0) for value in written)
+    if (x2 < x1) != (y2 < y1) and 0 < max(x1 - x2, y1 - y2) <= _HAIR:
+        return None
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 

@@ -12,7 +12,7 @@ from internvl_llm.media.workers.picture import unpacked
 from internvl_loaders.document import AttemptRecord, Page
 from internvl_loaders.errors import InternVLError, PageError
 from internvl_loaders.pipeline.tasks import Tasks
-from internvl_loaders.transcribe.answer.blocks import blocks
+from internvl_loaders.transcribe.answer.blocks import read_answer
 from internvl_loaders.transcribe.model.ladder import Transcript
 from internvl_loaders.transcribe.model.transcriber import Transcriber
 
@@ -145,11 +145,12 @@ def _transcribed(page: Page, transcript: Transcript, *more: str) -> Page:
     status = page.status if page.status == "fallback" else "retried" if transcript.attempts > 1 else "ok"
     if transcript.outcome != "whole":
         status = "fallback"  # something is missing, as of a file that is cut off
+    read = read_answer(transcript.text)
     return page.model_copy(
         update={
-            "blocks": tuple(blocks(transcript.text)),
+            "blocks": read.blocks,
             "status": status,
-            "reason": _joined(page.reason, *transcript.reasons, *more),
+            "reason": _joined(page.reason, *transcript.reasons, *more, *read.notes),
             "attempts": transcript.attempts,
             "history": transcript.history,
         }

@@ -63,6 +63,39 @@ def engine() -> Engine:
         ),
         ("It is at [[1, 2, 3, 4]].", [grounded("", 1, 2, 3, 4)]),
         ("cut[[1, 2, 3, 4], [5, 6", [grounded("cut", 1, 2, 3, 4)]),
+        ("<ref>a</ref><box>[[0.25, 0.21, 0.4, 0.5]]</box>", [grounded("a", 250, 210, 400, 500)]),
+        ("<ref>a</ref><box>[[0.0, 0.5, 1.0, 1.0]]</box>", [grounded("a", 0, 500, 1000, 1000)]),
+        ("<ref>a</ref><box>[[0, 0, 1, 1]]</box>", [grounded("a", 0, 0, 1, 1)]),
+        ("<ref>a</ref><box>[[0, 1000, 999, 998]]</box>", []),
+        (
+            "<ref>a</ref><box>[[0, 0, 0, 0]]</box> <box>null</box> <box>[[-1, -1, -1, -1]]</box>",
+            [],
+        ),
+        ("<ref>a</ref><box>[[900, 200, 100, 800]]</box>", [grounded("a", 100, 200, 900, 800)]),
+        ("<ref>a</ref><box>[[100，250，300，1000]]</box>", [grounded("a", 100, 250, 300, 1000)]),
+        (
+            "<ref>a</ref>[[1, 2, 3, 4]] and <ref>b</ref> [[5,6,7,8]]",
+            [grounded("a", 1, 2, 3, 4), grounded("b", 5, 6, 7, 8)],
+        ),
+        ("car<box>[[1, 2, 3, 4]]</box>", [grounded("car", 1, 2, 3, 4)]),
+        (
+            "A <ref>bus</ref><box>[[1, 2, 3, 4]]</box> is "
+            "<pred>on</pred><box>[[1, 2, 3, 4]]</box><box>[[5, 6, 7, 8]]</box>",
+            [grounded("bus", 1, 2, 3, 4), grounded("on", 1, 2, 3, 4), grounded("on", 5, 6, 7, 8)],
+        ),
+        ('```json\n[{"bbox_2d": [1, 2, 3, 4], "label": "a \\"b\\""}]\n```', [grounded('a "b"', 1, 2, 3, 4)]),
+        (
+            'Found:\n{"objects": [{"label": "a", "bbox": [[1, 2, 3, 4], [5, 6, 7, 8]]},'
+            ' {"label": "c", "bbox": null}]}',
+            [grounded("a", 1, 2, 3, 4), grounded("a", 5, 6, 7, 8)],
+        ),
+        ("{'bbox_2d': [0.1, 0.25, 0.3, 1.0], 'label': 'a'}", [grounded("a", 100, 250, 300, 1000)]),
+        ('[{"bbox_2d": [1, 2, 3, 4], "label": "a"}, {"bbox_2d": [5, 6', [grounded("a", 1, 2, 3, 4)]),
+        ('{"bbox_2d": [1, 2, 3, 4], "label": "cut', [grounded("", 1, 2, 3, 4)]),
+        ("[1, 2, 3, 4]", [grounded("", 1, 2, 3, 4)]),
+        ("The bounding box is [1, 2, 3, 4].", [grounded("", 1, 2, 3, 4)]),
+        ("The bounding box coordinates of the region are [x1, y1, x2, y2].", []),
+        ("The sides are [1, 2, 3, 4].", []),
         ("[[1, 2, 3, 1001]] [[1, 2, 3, 4, 5]] [[-1, 2, 3, 4]] [[a, b, c, d]] [1, 2, 3, 4] [[1, 2, 3", []),
     ],
 )
@@ -129,6 +162,12 @@ def test_what_is_said_without_the_boxes() -> None:
     assert strip(f"  It is {TOTAL}, there.") == "It is the total, there."
     assert strip("a<box>[[1, 2") == "a"
     assert strip("the total[[1, 2, 3, 4]], and [[1, 2, 3]]") == "the total, and [[1, 2, 3]]"
+    assert (
+        strip('Here:\n```json\n[{"bbox_2d": [1, 2, 3, 4], "label": "a"},\n{"box": null, "label": "b"}]\n```')
+        == "Here:\na\nb"
+    )
+    assert strip("<ref>a</ref>[[1, 2, 3, 4]], <pred>on</pred> it") == "a, on it"
+    assert strip("[1, 2, 3, 4]") == strip("```\n[[1, 2, 3, 4]]\n```") == ""
     assert strip(TOTAL.replace("<ref>", "").replace("</ref>", "")) == "the total"
 
 

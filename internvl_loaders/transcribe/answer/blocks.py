@@ -1,8 +1,8 @@
 """What a model wrote about a page to blocks of the document model; pure, and made for any text at all.
 
-Markdown, HTML tables, LaTeX and code are understood. Whatever is not becomes paragraphs: no letter
-and no digit of the answer is lost, but those of markup (tags and their attributes, entities, the
-language of a code block, the address of a picture).
+Markdown, HTML and LaTeX tables and code are understood. Whatever is not becomes paragraphs: no letter
+and no digit of the page is lost, but those of markup (tags and their attributes, entities, the
+language of a code block, the address of a picture). What the model says around the page is no part of it.
 """
 
 from __future__ import annotations
@@ -13,29 +13,39 @@ from dataclasses import dataclass
 from typing import Literal
 
 from internvl_loaders.document import Block
-from internvl_loaders.transcribe.answer.html import html_table
-from internvl_loaders.transcribe.answer.text import text_blocks
+from internvl_loaders.transcribe.answer import boxed, fences, latex
+from internvl_loaders.transcribe.answer.around import own_words
+from internvl_loaders.transcribe.answer.doubts import doubts
+from internvl_loaders.transcribe.answer.html import html_table, table_end
+from internvl_loaders.transcribe.answer.text import plain_blocks, text_blocks
 
-Kind = Literal["text", "code", "table", "formula"]
+Kind = Literal["text", "code", "table", "latex", "formula"]
 
 _OPENING = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[ \t]*$"
     r"|(?P<table><table\b)"
+    rf"|^[ \t>]*(?P<latex>\\begin\{{(?P<grid>table\*?|{latex.GRIDS})\}})"
     r"|^[ \t>]*(?P<dollars>\$\$)"
     r"|^[ \t>]*(?P<bracket>\\\[)"
     r"|^[ \t>]*(?P<environment>\\begin\{(?P<name>"
     r"(?:equation|align|gather|multline|eqnarray|displaymath)\*?)\})",
     re.MULTILINE | re.IGNORECASE,
 )
-_TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>?", re.IGNORECASE)
-_MARKUP_LANGUAGES = frozenset({"markdown", "md", "html", "xml", "latex", "tex"})
-"""Of fences that models put around a transcription, or a part of it, that is no code."""
-_LOOKS_MARKED_UP = re.compile(r"^#{1,6} |^\|.*\|\s*$|<table\b", re.MULTILINE | re.IGNORECASE)
 _CAPTION = re.compile(
     r"(table|tab\.|tabelle|tableau|figure|fig\.|abb\.|abbildung|表|图|圖|図)\s*\w*\d", re.IGNORECASE
 )
+_MOST_NOTES = 20
 _DEPTH = 4
 """Fences within fences that are looked into."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """A page's blocks, in the order of the answer, and what a reader should know of how they came about: what
+    was left out, mended or may be the model's own, in sentences."""
+
+    blocks: tuple[Block, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +55,42 @@ class _Piece:
     language: str = ""
 
 
+def read_answer(answer: str) -> ReadAnswer:
+    text, notes = own_words(answer)
+    found = _captioned(list(_blocks(text, _DEPTH, notes)))
+    notes += doubts(found, text)
+    return ReadAnswer(tuple(found), tuple(dict.fromkeys(notes))[:_MOST_NOTES])
+
+
 def blocks(answer: str) -> list[Block]:
-    """In the order of the answer, without boxes."""
-    return _captioned(list(_blocks(answer, _DEPTH)))
+    """In the order of the answer; with boxes only where the answer tells them."""
+    return list(read_answer(answer).blocks)
 
 
-def _blocks(answer: str, depth: int) -> Iterator[Block]:
-    for piece in _pieces(_unwrapped(answer)):
+def _blocks(answer: str, depth: int, notes: list[str]) -> Iterator[Block]:
+    whole = fences.around_all(answer)
+    if whole is not None and whole.is_plain:
+        yield from plain_blocks(whole.text)
+        return
+    for piece in _pieces(answer if whole is None else whole.text):
         match piece.kind:
             case "text":
-                yield from text_blocks(piece.text)
+                yield from text_blocks(piece.text, notes)
             case "table":
-                yield from html_table(piece.text)
+                yield from html_table(piece.text, notes)
+            case "latex":
+                yield from latex.latex_table(piece.text, notes)
+            case "formula" if latex.is_grid(piece.text):
+                yield from latex.latex_table(piece.text, notes)
             case "formula":
                 yield Block(type="formula", text=piece.text)
+            case "code" if boxed.from_json(piece.text):
+                yield from text_blocks(piece.text, notes)
             case "code":
-                if depth and piece.language.lower() in _MARKUP_LANGUAGES:
-                    yield from _blocks(piece.text, depth - 1)
+                if depth and piece.language.lower() in fences.MARKUP:
+                    yield from _blocks(piece.text, depth - 1, notes)
                 else:
-                    yield Block(type="code", text=piece.text)
-
-
-def _unwrapped(answer: str) -> str:
-    """Without a fence around all of it; one without a language may be code, and is kept for it."""
-    text = "\n".join(answer.splitlines()).strip()
-    first, _, rest = text.partition("\n")
-    fence = re.fullmatch(r"(`{3,}|~{3,})[ \t]*(\w*)[ \t]*", first)
-    if not fence:
-        return text
-    body, _, last = rest.rpartition("\n")
-    closed = last.strip() == fence[1]
-    inner = body if closed else rest
-    if fence[2].lower() in _MARKUP_LANGUAGES or (not fence[2] and _LOOKS_MARKED_UP.search(inner)):
-        # A fence that closes earlier is not one around all of it, unless others open and close within.
-        inside = sum(line.strip().startswith(fence[1]) for line in inner.split("\n"))
-        if inside % 2 == 0:
-            return inner
-    return text
+                    yield fences.coded(piece.text, piece.language)
 
 
 def _pieces(text: str) -> Iterator[_Piece]:
@@ -114,8 +123,12 @@ def _closed(text: str, opening: re.Match[str]) -> tuple[_Piece, int] | None:
         return _Piece("code", text[after:end].strip("\n"), opening["language"]), resume
     if opening["table"]:
         begin = opening.start("table")
-        end = _table_end(text, begin)
+        end = table_end(text, begin)
         return _Piece("table", text[begin:end]), end
+    if opening["latex"]:
+        begin = opening.start("latex")
+        end = latex.table_end(text, begin, opening["grid"]) or len(text)
+        return _Piece("latex", text[begin:end]), end
     paragraph = text.find("\n\n", after)
     limit = len(text) if paragraph < 0 else paragraph
     mark = "$$" if opening["dollars"] else r"\]" if opening["bracket"] else rf"\end{{{opening['name']}}}"
@@ -125,15 +138,6 @@ def _closed(text: str, opening: re.Match[str]) -> tuple[_Piece, int] | None:
     begin = opening.start("environment") if opening["environment"] else after
     inner = text[begin : end + len(mark)] if opening["environment"] else text[begin:end]
     return _Piece("formula", inner.strip()), end + len(mark)
-
-
-def _table_end(text: str, begin: int) -> int:
-    depth = 0
-    for tag in _TABLE_TAG.finditer(text, begin):
-        depth += -1 if tag[1] else 1
-        if depth == 0:
-            return tag.end()
-    return len(text)
 
 
 def _captioned(found: list[Block]) -> list[Block]:

@@ -1,161 +1,195 @@
-"""An HTML table as a model wrote it, cut off or nested wrongly maybe, to a grid."""
+"""An HTML table as a model wrote it, cut off or with tags missing maybe, to a grid."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
-from html import escape, unescape
-
-from lxml import etree, html
+from html import unescape
 
 from internvl_loaders.document import Block
+from internvl_loaders.transcribe.answer.boxed import without_boxes
 from internvl_loaders.transcribe.answer.grid import MAX_SPAN, AnswerCell, table_block, table_of
 from internvl_loaders.transcribe.answer.text import untagged
 
-_LINES = frozenset({"br", "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "caption"})
-_ENTITY = re.compile(r"&\w{2,31};")
-"""The parser knows those of HTML 4 only."""
+_TAG = re.compile(
+    r"<\s*(?P<end>/?)\s*(?P<name>table|thead|tbody|tfoot|tr|td|th|caption|colgroup|col)\b"
+    r"(?P<attributes>[^<>]*)(?:>|(?=<)|\Z)",
+    re.IGNORECASE,
+)
+_TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>?", re.IGNORECASE)
+_ANY_PART = re.compile(r"</?(?:thead|tbody|tfoot|tr|td|th|caption)\b[^<>]*>?", re.IGNORECASE)
+_PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
+_LINE = re.compile(r"</?(?:br|p|div|li|ul|ol|tr|h[1-6]|caption)\b[^<>]*>", re.IGNORECASE)
+_CELL = re.compile(r"</?(?:td|th|table|thead|tbody|tfoot|colgroup|col)\b[^<>]*>", re.IGNORECASE)
+_CUT_TAG = re.compile(r"</?[a-z]{0,8}\Z", re.IGNORECASE)
+_DEEPEST = 20
+"""Tables within tables, beyond which they are taken for tables that were not closed."""
 _BOLD = re.compile(r"\*\*([^*]+)\*\*")
 
 
-def html_table(markup: str) -> Iterator[Block]:
-    """The table, before it its caption and what stood in it but in no cell.
+def table_end(text: str, begin: int) -> int:
+    """Where the table that begins there ends: with its own tag, or, where that is missing, after its last row
+    or cell and before the next table."""
+    depth = 0
+    tags: list[re.Match[str]] = []
+    for tag in _TABLE_TAG.finditer(text, begin):
+        tags.append(tag)
+        depth += -1 if tag[1] else 1
+        if depth == 0:
+            return tag.end()
+        if depth > _DEEPEST:
+            break
+    if len(tags) > 1 and tags[1][1]:
+        return tags[1].end()
+    limit = tags[1].start() if len(tags) > 1 else len(text)
+    parts = list(_ANY_PART.finditer(text, begin, limit))
+    if not parts:
+        return tags[0].end() if limit < len(text) else limit
+    last = parts[-1]
+    if last[0].startswith("</") and (not text[last.end() : limit].strip() or text[last.end()] == "\n"):
+        return last.end()
+    paragraph = _PARAGRAPH_END.search(text, last.end(), limit)
+    return paragraph.start() if paragraph else limit
 
-    Where the parser loses a letter or digit, all of it becomes one paragraph instead.
-    """
-    markup = _ENTITY.sub(lambda entity: escape(unescape(entity[0]), quote=False), markup)
-    found = list(_read(markup))
-    kept = " ".join(block.text for block in found)
-    plain = unescape(untagged(markup))
-    if _letters(plain) - _letters(kept):
-        found = [Block(type="paragraph", text=text)] if (text := _lines(plain)) else []
-    yield from found
 
-
-def _letters(text: str) -> Counter[str]:
-    return Counter(c for c in text if c.isalnum())
-
-
-def _read(markup: str) -> Iterator[Block]:
-    parser = html.HTMLParser(remove_comments=False, remove_pis=False, no_network=True, encoding="utf-8")
-    try:
-        root = html.document_fromstring(markup.encode("utf-8", "replace"), parser=parser)
-    except (etree.ParserError, etree.XMLSyntaxError, ValueError):
-        return
-    table = next(root.iter("table"), None)
-    if table is None:
-        return
-    beside: list[str] = []
-    captions: list[str] = []
-    rows: list[list[AnswerCell]] = []
-    _collect(root, table, rows, captions, beside)
-    for caption in captions:
-        yield Block(type="caption", text=caption)
-    if loose := _lines("\n".join(beside)):
+def html_table(markup: str, notes: list[str]) -> Iterator[Block]:
+    """The table, before it its caption and what stood in it but in no cell."""
+    reader = _Reader()
+    reader.read(markup)
+    for caption in reader.captions:
+        if text := _text(caption):
+            yield Block(type="caption", text=text)
+    if loose := _text("<br>".join(reader.beside)):
         yield Block(type="paragraph", text=loose)
-    grid = table_of(rows)
+    grid = table_of(reader.rows, notes)
+    if reader.faults and (grid or reader.rows):
+        told = ", ".join(f"{count} {what}" for what, count in reader.faults.items())
+        notes.append(f"a table's broken markup was mended ({told})")
     if grid is not None:
         yield table_block(grid)
 
 
-def _collect(
-    root: html.HtmlElement,
-    table: html.HtmlElement,
-    rows: list[list[AnswerCell]],
-    captions: list[str],
-    beside: list[str],
-) -> None:
-    """Rows with their cells in order; a cell outside any row belongs to the last one."""
-    stack: list[tuple[html.HtmlElement, bool]] = [(root, False)]
-    if not _is_tag(root):
-        return
-    while stack:
-        element, in_head = stack.pop()
-        tag = element.tag if _is_tag(element) else ""
-        if tag in {"td", "th"}:
-            if not rows:
-                rows.append([])
-            rows[-1].append(_cell(element, in_head))
-            inner = list(_cells_within(element))
-            stack += [(cell, in_head) for cell in reversed(inner)]
-            continue
-        if tag == "caption" and element.getparent() is table:
-            captions.append(_text(element))
-            continue
-        if tag == "tr":
-            rows.append([])
-        in_head = in_head or tag == "thead"
-        beside.append(element.text or "")
-        for child in element:
-            beside.append(child.tail or "")
-        stack += [(child, in_head) for child in reversed(element)]
+class _Reader:
+    """Rows with their cells in order, by what each tag can mean where it stands."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[AnswerCell]] = []
+        self.captions: list[str] = []
+        self.beside: list[str] = []
+        self.faults: dict[str, int] = {}
+        self._row_open = self._in_head = self._has_row = False
+        self._cell: re.Match[str] | None = None
+        self._caption = False
+        self._loose: list[str] = []
+        """Text of the open cell or caption, or of neither."""
+        self._inner = 0
+        """Tables open within the cell."""
+
+    def read(self, markup: str) -> None:
+        head_ends = bool(re.search(r"</thead|<tbody", markup, re.IGNORECASE))
+        at = 0
+        for tag in _TAG.finditer(markup):
+            self._loose.append(markup[at : tag.start()])
+            at = tag.end()
+            self._tag(tag, head_ends)
+        rest = markup[at:]
+        closed = not self._inner and bool(re.search(r"</table\s*>?\s*\Z", markup, re.IGNORECASE))
+        self._loose.append(rest if closed else _CUT_TAG.sub("", rest))
+        self._end_text()
+        if not closed:
+            self._fault("end of the table missing")
+
+    def _tag(self, tag: re.Match[str], head_ends: bool) -> None:
+        name, ends = tag["name"].lower(), bool(tag["end"])
+        if self._inner or (name == "table" and self._cell is not None and not ends):
+            if name == "table":
+                self._inner += -1 if ends else 1
+            self._loose.append(tag[0])
+        elif name in {"td", "th"}:
+            self._end_cell(tag) if ends else self._begin_cell(tag)
+        elif name == "tr":
+            self._end_text()
+            if self._row_open and not ends:
+                self._fault("rows not closed")
+            if not ends:
+                self.rows.append([])
+                if not head_ends and self._has_row:
+                    self._in_head = False
+                self._has_row = True
+            self._row_open = not ends
+        elif name == "caption":
+            self._end_text()
+            self._caption = not ends
+        elif name in {"thead", "tbody", "tfoot", "table"}:
+            self._end_text()
+            self._row_open = False
+            self._in_head = name == "thead" and not ends
+
+    def _begin_cell(self, tag: re.Match[str]) -> None:
+        if self._cell is not None:
+            self._fault("cells not closed")
+        self._end_text()
+        if not self._row_open:
+            self._fault("rows not opened")
+            self.rows.append([])
+            self._row_open = True
+        self._cell = tag
+
+    def _end_cell(self, tag: re.Match[str]) -> None:
+        if self._cell is None:
+            if ("".join(self._loose).strip() and self._row_open) or (
+                self._row_open and self.rows and not self.rows[-1]
+            ):
+                self._fault("cells not opened")
+                self._cell = tag
+            else:
+                self._fault("cells closed twice")
+        self._end_text()
+
+    def _end_text(self) -> None:
+        """What stood since the last tag goes where it belongs."""
+        text = "".join(self._loose)
+        self._loose = []
+        self._inner = 0
+        if self._cell is not None:
+            self.rows[-1].append(_cell(self._cell, text, self._in_head))
+            self._cell = None
+        elif self._caption:
+            self.captions.append(text)
+            self._caption = False
+        elif text.strip() and self._row_open and self.rows and self.rows[-1]:
+            last = self.rows[-1][-1]
+            self._fault("texts behind their cell")
+            self.rows[-1][-1] = AnswerCell(
+                f"{last.text}\n{_text(text)}".strip(), last.row_span, last.col_span, last.header, last.box
+            )
+        else:
+            self.beside.append(text)
+
+    def _fault(self, what: str) -> None:
+        self.faults[what] = self.faults.get(what, 0) + 1
 
 
-def _is_tag(element: html.HtmlElement) -> bool:
-    return isinstance(element.tag, str)
-
-
-def _cells_within(cell: html.HtmlElement) -> Iterator[html.HtmlElement]:
-    """Cells that stand in another one of the same table, as where it was not closed."""
-    for inner in cell.iter("td", "th"):
-        if inner is not cell and _owner(inner) is _owner(cell) and _outer_cell(inner) is cell:
-            yield inner
-
-
-def _owner(cell: html.HtmlElement) -> html.HtmlElement | None:
-    return next(cell.iterancestors("table"), None)
-
-
-def _outer_cell(cell: html.HtmlElement) -> html.HtmlElement | None:
-    return next(cell.iterancestors("td", "th"), None)
-
-
-def _cell(element: html.HtmlElement, in_head: bool) -> AnswerCell:
-    text = _text(element)
+def _cell(tag: re.Match[str], markup: str, in_head: bool) -> AnswerCell:
+    markup, box = without_boxes(markup)
+    text = _text(markup)
     bold = _BOLD.fullmatch(text)
     return AnswerCell(
         bold[1].strip() if bold else text,
-        row_span=_span(element, "rowspan"),
-        col_span=max(_span(element, "colspan"), 1),
-        header=in_head or element.tag == "th",
+        row_span=_span(tag["attributes"], "rowspan"),
+        col_span=max(_span(tag["attributes"], "colspan"), 1),
+        header=in_head or tag["name"].lower() == "th",
+        box=box,
     )
 
 
-def _span(element: html.HtmlElement, name: str) -> int:
-    text = element.get(name, "").strip()
-    return min(int(text), MAX_SPAN) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
+def _span(attributes: str, name: str) -> int:
+    found = re.search(rf"\b{name}\s*=\s*[\"'“”]?\s*(\d{{1,8}})(?!\w)", attributes, re.ASCII | re.IGNORECASE)
+    return min(int(found[1]), MAX_SPAN) if found else 1
 
 
-def _text(element: html.HtmlElement) -> str:
-    """What it says, line by line; cells of its own table that stand in it have their own."""
-    apart = set(_cells_within(element)) if element.tag in {"td", "th"} else set()
-    parts: list[str] = []
-    stack: list[html.HtmlElement | str] = [element]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            parts.append(item)
-            continue
-        tag = item.tag if _is_tag(item) else ""
-        if item in apart:
-            continue
-        breaks = "\n" if tag in _LINES else " " if tag in {"td", "th"} and item is not element else ""
-        parts.append(breaks)
-        if tag == "img":
-            parts.append(item.get("alt") or "")
-        parts.append(_one_line(item.text))
-        stack.append(breaks)
-        for child in reversed(item):
-            stack += [_one_line(child.tail), child]
-    return _lines("".join(parts))
-
-
-def _one_line(text: str | None) -> str:
-    return re.sub(r"\s+", " ", text or "")
-
-
-def _lines(text: str) -> str:
-    """White space within lines closed up, blank lines gone."""
-    lines = (" ".join(line.split()) for line in text.splitlines())
+def _text(markup: str) -> str:
+    """What it says, line by line; white space within lines closed up, blank lines gone."""
+    plain = _CELL.sub(" ", _LINE.sub("\v", re.sub(r"\s+", " ", markup)))
+    lines = (" ".join(unescape(untagged(line)).split()) for line in plain.split("\v"))
     return "\n".join(line for line in lines if line)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from html import unescape
-from itertools import groupby
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from internvl_loaders.document import Block
+from internvl_loaders.transcribe.answer import gfm
+from internvl_loaders.transcribe.answer.around import INVENTED
+from internvl_loaders.transcribe.answer.boxed import parts, without_boxes
 from internvl_loaders.transcribe.answer.grid import AnswerCell, table_block, table_of
 
 _INLINE = (
@@ -38,16 +41,29 @@ _ENTITY = re.compile(
 )
 _QUOTE = re.compile(r"^[ ]{0,3}(?:>[ ]?)+(?!\s*[\d<>=])", re.MULTILINE)
 """But no comparison, such as `> 65 years`."""
-_DELIMITER = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
 _ALONE = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+)\\\)", re.DOTALL)
 
 
-def text_blocks(text: str) -> Iterator[Block]:
-    """Where markdown would swallow a letter or digit, its paragraphs are kept as they stand."""
-    for is_table, lines in _table_runs(_plain(text).split("\n")):
+def text_blocks(text: str, notes: list[str]) -> Iterator[Block]:
+    """Where markdown would swallow a letter or digit, its paragraphs are kept as they stand; what was mended
+    or left out is told in `notes`."""
+    for part, box in parts(text):
+        for block in _text_blocks(part, notes):
+            yield block.model_copy(update={"box": box}) if box else block
+
+
+def plain_blocks(text: str) -> Iterator[Block]:
+    """Paragraphs of text without marks."""
+    for paragraph in _PARAGRAPH_END.split(text):
+        if paragraph.strip():
+            yield Block(type="paragraph", text=paragraph.strip("\n").rstrip())
+
+
+def _text_blocks(text: str, notes: list[str]) -> Iterator[Block]:
+    for is_table, lines in gfm.table_runs(_plain(text, notes).split("\n"), notes):
         if is_table:
-            yield from _table(lines)
+            yield from _table(lines, notes)
             continue
         part = "\n".join(lines)
         try:
@@ -55,11 +71,7 @@ def text_blocks(text: str) -> Iterator[Block]:
         except RecursionError:  # lists in lists in lists
             found = []
         if _letters(part) - _letters(*(f"{block.marker or ''}{block.text}" for block in found)):
-            found = [
-                Block(type="paragraph", text=paragraph.strip())
-                for paragraph in _PARAGRAPH_END.split(part)
-                if paragraph.strip()
-            ]
+            found = list(plain_blocks(part))
         yield from found
 
 
@@ -79,8 +91,12 @@ def _letters(*texts: str) -> Counter[str]:
     return Counter(c for text in texts for c in text if c.isalnum())
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, notes: list[str]) -> str:
     """HTML as the markdown it stands for, and entities as their characters."""
+    invented = [found[0][:100] for found in INVENTED.finditer(text)]
+    if invented:
+        notes.append(f"pictures with addresses that no page has were left out ({', '.join(invented)[:200]})")
+        text = INVENTED.sub("", text)
     lines = map(_row_or_text, _QUOTE.sub("", text).split("\n"))
     text = _PICTURE.sub(r"![\1]()", "\n".join(lines))
     text = _BARE_LINK.sub(r"\1", text)
@@ -109,46 +125,28 @@ def _replacement(tag: re.Match[str], *, markdown: bool) -> str:
     return "\n- " if tag["item"] and opens else "\n\n"
 
 
-def _table_runs(lines: Sequence[str]) -> Iterator[tuple[bool, list[str]]]:
-    """Lines of one table, and lines between tables."""
-    piped = [line.lstrip().startswith("|") for line in lines]
-    for place in range(1, len(lines)):
-        head, rule = lines[place - 1], lines[place]
-        if "|" in head and "|" in rule and _DELIMITER.fullmatch(rule):
-            row = place - 1
-            while row < len(lines) and "|" in lines[row] and not piped[row]:
-                piped[row] = True
-                row += 1
-    for is_piped, run in groupby(zip(piped, lines, strict=True), key=lambda pair: pair[0]):
-        run_lines = [line for _, line in run]
-        yield is_piped and len(run_lines) > 1, run_lines
-
-
-def _table(lines: Sequence[str]) -> Iterator[Block]:
+def _table(lines: Sequence[str], notes: list[str]) -> Iterator[Block]:
     """A GFM table: rows may be ragged, and the header missing."""
-    rows: list[list[str]] = []
+    rows: list[list[AnswerCell]] = []
     header = 0
     for line in lines:
-        if _DELIMITER.fullmatch(line):
+        if gfm.DELIMITER.fullmatch(line):
             header = header or len(rows)
         else:
-            rows.append(_cells(line))
-    if not any(any(row) for row in rows[:header]):
+            rows.append([_cell(cell) for cell in gfm.cells(line)])
+    if not any(cell.text for row in rows[:header] for cell in row):
         rows, header = rows[header:], 0
-    spread = [[AnswerCell(cell, header=place < header) for cell in row] for place, row in enumerate(rows)]
-    table = table_of(spread)
+    rows[:header] = [[replace(cell, header=True) for cell in row] for row in rows[:header]]
+    table = table_of(rows, notes)
     if table is not None:
         yield table_block(table)
-    elif text := "\n".join("\t".join(row) for row in rows).strip():
+    elif text := "\n".join("\t".join(cell.text for cell in row) for row in rows).strip():
         yield Block(type="paragraph", text=text)
 
 
-def _cells(line: str) -> list[str]:
-    inner = line.strip().removeprefix("|")
-    parts = re.split(r"(?<!\\)\|", inner)
-    if len(parts) > 1 and not parts[-1].strip():
-        parts.pop()
-    return [inline_text(unescape(part.replace(r"\|", "|"))) for part in parts]
+def _cell(text: str) -> AnswerCell:
+    text, box = without_boxes(unescape(text.replace(r"\|", "|")))
+    return AnswerCell(inline_text(text), box=box)
 
 
 def _formula(state: StateInline, silent: bool) -> bool:
