@@ -170,7 +170,8 @@ class BaseEngine(ABC):
         salt = hashlib.sha256(f"{sample} {request.messages!r}".encode("utf-8", "replace")).hexdigest()[:12]
         # Who names a tool wants its call, whatever the conversation holds.
         quoted = Quoted(request.messages) if request.tool_choice in ("auto", "any") else None
-        return CallParser(form, salt, anywhere=request.grammar is None, quoted=quoted)
+        names = frozenset(tool.name for tool in request.tools)
+        return CallParser(form, salt, anywhere=request.grammar is None, quoted=quoted, names=names)
 
 
 def close_at_exit(engine: BaseEngine) -> Callable[[], None]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from internvl_llm.events import TextDelta, ToolCallDelta
-from internvl_llm.prompt.calls import merge, strict_json
+from internvl_llm.prompt.calls import merge
 from internvl_llm.prompt.dialects import Format
 from internvl_llm.prompt.quoted import Quoted
+from internvl_llm.prompt.written_calls import calls_in, may_be_call
 
 
 class CallParser:
@@ -22,11 +22,18 @@ class CallParser:
     complete arguments nothing is missed but the closing tag. Line breaks between calls and text, of the
     dialect's own, and blank text around calls are dropped; nothing else is.
 
-    `anywhere` says whether a call may follow text. Ids are `call_<index>_<salt>`.
+    An answer that is nothing but calls of `names`, in no tags, maybe in a fence, is told as those when it is
+    whole. `anywhere` says whether a call may follow text. Ids are `call_<index>_<salt>`.
     """
 
     def __init__(
-        self, form: Format, salt: str, *, anywhere: bool = True, quoted: Quoted | None = None
+        self,
+        form: Format,
+        salt: str,
+        *,
+        anywhere: bool = True,
+        quoted: Quoted | None = None,
+        names: frozenset[str] = frozenset(),
     ) -> None:
         self.completed = 0
         """Calls whose arguments came to their end."""
@@ -34,13 +41,15 @@ class CallParser:
         self._salt = salt
         self._anywhere = anywhere
         self._quoted = quoted
-        self._head = re.compile(_HEAD % form.arguments)
-        self._state = self._text
+        self._names = names
+        self._state = self._beginning if names and anywhere else self._text
         self._buffer = ""
         self._again = ""
         """What is to be looked at before all that follows: it opened like a call."""
+        self._last = ""
+        """The body that was looked at last."""
         self._body: list[str] = []
-        """Of a header longer than any of ours."""
+        """Of a bare call, or of a header longer than any of ours."""
         self._blank: list[str] = []
         """White space that may be text, once words follow."""
         self._has_text = False  # since the last call
@@ -62,6 +71,10 @@ class CallParser:
                 break
             self._not_a_call(body)
             self._take("")
+        if self._state in (self._beginning, self._bare) and not self._emit_whole(self._whole_body()):
+            body, self._last = self._last, ""
+            self._take(body)
+            return self.finish()
         if self._state == self._arguments:
             if self._held is not None:
                 self._tell(self._held)
@@ -110,6 +123,19 @@ class CallParser:
         self._state, self._in_string, self._body = self._header, False, []
         return True
 
+    def _beginning(self) -> bool:
+        """Of the answer: is it a call without tags?"""
+        may_be = may_be_call(self._buffer, self._names)
+        if may_be is None:
+            return False
+        self._state = self._bare if may_be else self._text
+        return True
+
+    def _bare(self) -> bool:
+        self._body.append(self._buffer)
+        self._buffer = ""
+        return False
+
     def _plain(self) -> bool:
         self._add_text(self._buffer)
         self._buffer = ""
@@ -118,7 +144,7 @@ class CallParser:
     def _header(self) -> bool:
         """A head of ours, or else the whole body, which ends where it can be no JSON."""
         if not self._body:
-            head = self._head.match(self._buffer[:_LONGEST_HEAD])
+            head = _HEAD.match(self._buffer[:_LONGEST_HEAD])
             closed = self._buffer.find(self._form.closes)
             name = _name(head[1]) if head and not 0 <= closed < head.end() else ""
             if head and name:
@@ -153,7 +179,7 @@ class CallParser:
             elif mark == "\\":
                 at = place
                 break
-            elif not self._in_string:  # an escape
+            elif not self._in_string and mark != r"\'":  # an escape
                 self._not_a_call(self._whole_body())
                 return True
         else:
@@ -272,20 +298,19 @@ class CallParser:
             self._events.append(ToolCallDelta(self._calls - 1, arguments=text))
 
     def _emit_whole(self, body: str) -> bool:
-        """Whether it is a call after all, written in another order than ours."""
-        call = _object(body)
-        name, arguments = call.get("name"), call.get(self._form.arguments, {})
-        self._state = self._text
-        if not (isinstance(name, str) and name and isinstance(arguments, dict)):
+        """Whether it is calls after all, written in another way than ours."""
+        bare = self._state in (self._beginning, self._bare)
+        self._state, self._last = self._text, body
+        calls = [(name, json.dumps(arguments, ensure_ascii=False)) for name, arguments in calls_in(body)]
+        if not calls or (bare and any(name not in self._names for name, _ in calls)):
             return False
-        written = json.dumps(arguments, ensure_ascii=False)
-        if self._quoted is not None and self._quoted.holds(name, written, body):
+        if self._quoted is not None and any(self._quoted.holds(*call, body) for call in calls):
             return False
-        self._name = name
-        self._tell_name()
-        self._calls += 1
-        self._emit_arguments(written)
-        self.completed += 1
+        for self._name, written in calls:
+            self._tell_name()
+            self._calls += 1
+            self._emit_arguments(written)
+            self.completed += 1
         return True
 
     def _not_a_call(self, rest: str) -> None:
@@ -316,21 +341,12 @@ class CallParser:
         return merge(events)
 
 
-_HEAD = r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)+")\s*,\s*"%s"\s*:\s*(?=\{)'
+_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)+")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\{)')
 _LONGEST_HEAD = 1024
 _PIECE = 4096
 _IN_STRING = re.compile(r'"|\\.|\\', re.DOTALL)
 _OUTSIDE = re.compile(r'[{}\[\]"<]')
 _IN_BODY = re.compile(r'["<]|\\.|\\', re.DOTALL)
-
-
-def _object(text: str) -> dict[str, Any]:
-    """Empty where it is none."""
-    try:
-        value = strict_json(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _name(quoted: str) -> str:
