@@ -251,7 +251,7 @@ class TablePart(Value):
 
 
 class RunningTable(Value):
-    """A table over page breaks whose head every page repeats, as one; cells' boxes are of their own pages."""
+    """A table over page breaks as one, its head once; cells' boxes are of their own pages."""
 
     table: Table
     parts: tuple[TablePart, ...]
@@ -311,9 +311,9 @@ class Document(Value):
 def running_tables(pages: Sequence[Page]) -> Iterator[RunningTable]:
     """The tables that run over the breaks of these pages, which stand in order."""
     for run in running.runs(pages):
-        cols = run[0][1].cols
-        rows, cells, starts = running.joined([table for _, table in run])
+        cols = run[0].table.cols
+        rows, cells, starts = running.joined(run)
         if rows * cols <= MAX_PLACES:
-            places = zip((place for place, _ in run), starts, strict=True)
+            places = zip((part.place for part in run), starts, strict=True)
             parts = tuple(TablePart(page=page, block=block, row=row) for (page, block), row in places)
             yield RunningTable(table=Table(rows=rows, cols=cols, cells=tuple(cells)), parts=parts)

@@ -25,9 +25,9 @@ _PAGE_OF = (
     r"|\d{1,4}\s*(?:/|of|von|de|di|sur|из)\s*\d{1,4}"
     r"|第\s*\d{1,4}\s*[页頁](?:\s*[,，/]?\s*共\s*\d{1,4}\s*[页頁])?"
 )
-_COUNTED = re.compile(_PAGE_OF, re.IGNORECASE)
-_NUMBER = re.compile(rf"[-–—－\[(|· ]*(?:\d{{1,4}}|{_ROMAN}|{_PAGE_OF})[-–—－\])|· ]*", re.IGNORECASE)
-_DIGITS = re.compile(r"\d+")
+COUNTED = re.compile(_PAGE_OF, re.IGNORECASE)
+NUMBER = re.compile(rf"[-–—－\[(|· ]*(?:\d{{1,4}}|{_ROMAN}|{_PAGE_OF})[-–—－\])|· ]*", re.IGNORECASE)
+DIGITS = re.compile(r"\d+")
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ def _margin_keys(content: Content) -> list[tuple[str, float]]:
 
 
 def _key(line: Line) -> str:
-    return _DIGITS.sub("#", line.text).casefold().replace(" ", "")
+    return DIGITS.sub("#", line.text).casefold().replace(" ", "")
 
 
 def _is_repeated(row: _Row, height: float, repeated: Mapping[str, Sequence[float]]) -> bool:
@@ -150,16 +150,16 @@ def _is_running(
     inside = row.depth < _ZONE * height
     if line.font_size > 2 * size or _is_long(line):
         return False
-    if _NUMBER.fullmatch(_undecorated(line)):
+    if NUMBER.fullmatch(_undecorated(line)):
         return row.clearance > (0.6 if inside else 1.5) * size
     if not inside or line.font_size > 1.2 * size:
         return False
     if len(parts) > 1 and row.clearance > 0.6 * size and len(parts) <= 4:
         ends = (parts[0], parts[-1])
-        if any(_COUNTED.fullmatch(p.text) for p in ends):
+        if any(COUNTED.fullmatch(p.text) for p in ends):
             return True
         apart = median(b.x0 - a.x1 for a, b in pairwise(parts)) > 1.5 * size
-        if prose and apart and any(_NUMBER.fullmatch(p.text) for p in ends):
+        if prose and apart and any(NUMBER.fullmatch(p.text) for p in ends):
             return True
     if not (prose and row.clearance > 0.6 * size):
         return False

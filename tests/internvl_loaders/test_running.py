@@ -82,3 +82,51 @@ def test_the_json_that_is_written_page_by_page_has_it_too() -> None:
     writer.end()
     assert Document.from_json(file.getvalue()) == found
     assert [p.page for p in found.running_tables[0].parts] == [3, 4]
+
+
+STATEMENT = ["Date", "Text", "Amount", "Balance"]
+BEFORE = [["01/05/2025", "Rent", "500.00", "1,500.00"], ["03/05/2025", "Fee", "2.50", "1,497.50"]]
+AFTER = [["07/05/2025", "Salary", "900.00", "2,397.50"], ["09/05/2025", "Card 1234", "17.20", "2,380.30"]]
+
+
+def test_a_table_goes_on_without_a_head_where_its_columns_hold_the_same() -> None:
+    for head in (None, AFTER[0]):  # markdown makes a head of the first row
+        rest = AFTER if head is None else AFTER[1:]
+        found = document([table(*BEFORE, head=STATEMENT)], [table(*rest, head=head), block("The end.")])
+        (whole,) = found.running_tables
+        assert whole.table.grid() == [STATEMENT, *BEFORE, *AFTER]
+        assert whole.table.header_rows == 1
+        assert [(p.page, p.row) for p in whole.parts] == [(1, 0), (2, 3)]
+
+
+def test_a_head_that_was_misread_or_is_no_head_cell_is_repeated_all_the_same() -> None:
+    misread = ["Date", "Texl", "Amount", "Ba1ance"]
+    found = document([table(*BEFORE, head=STATEMENT)], [table(*AFTER, head=misread)])
+    assert found.running_tables[0].table.grid() == [STATEMENT, *BEFORE, *AFTER]
+    found = document([table(STATEMENT, *BEFORE, head=None)], [table(STATEMENT, *AFTER, head=None)])
+    assert found.running_tables[0].table.grid() == [STATEMENT, *BEFORE, *AFTER]
+
+
+def test_words_go_on_only_where_the_page_says_so() -> None:
+    first, second = table(["Pump", "blue"], head=["Item", "Colour"]), table(["Hose", "red"], head=None)
+    assert not document([first], [second]).running_tables
+    assert document([first], [block("Table 1 (continued)", "caption"), second]).running_tables
+
+
+def test_columns_that_hold_other_things_are_another_table() -> None:
+    first = [table(*BEFORE, head=STATEMENT)]
+    swapped = [[row[0], row[2], row[1], row[3]] for row in AFTER]
+    assert not document(first, [table(*swapped, head=None)]).running_tables
+    assert not document(first, [table(*AFTER, head=["Day", "What", "Net", "Gross"])]).running_tables
+    total = ["", "Total", "502.50", "1,497.50"]
+    assert not document([table(*BEFORE, total, head=STATEMENT)], [table(*AFTER, head=None)]).running_tables
+    assert not document([table(BEFORE[0], head=STATEMENT)], [table(*AFTER, head=None)]).running_tables
+
+
+def test_three_pages_of_which_the_last_alone_repeats_the_head() -> None:
+    found = document(
+        [table(*BEFORE, head=STATEMENT)], [table(*AFTER, head=None)], [table(*BEFORE, head=STATEMENT)]
+    )
+    (whole,) = found.running_tables
+    assert whole.table.grid() == [STATEMENT, *BEFORE, *AFTER, *BEFORE]
+    assert [p.row for p in whole.parts] == [0, 3, 5]

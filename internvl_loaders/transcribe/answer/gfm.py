@@ -47,7 +47,7 @@ def _closed(line: str) -> bool:
 def _rejoined(lines: Sequence[str], notes: list[str]) -> list[str]:
     """With each row of a table that has a head on one line, and no blank ones between rows."""
     found: list[str] = []
-    cols = joined = 0
+    cols = joined = parted = 0
     place = 0
     while place < len(lines):
         line = lines[place]
@@ -66,6 +66,10 @@ def _rejoined(lines: Sequence[str], notes: list[str]) -> list[str]:
                 place += 1
             else:
                 place = after
+                parted += 1
+            continue
+        if line.strip() == "|":  # behind a delimiter
+            place += 1
             continue
         if "|" not in line:
             cols = 0
@@ -78,6 +82,8 @@ def _rejoined(lines: Sequence[str], notes: list[str]) -> list[str]:
     if joined:
         what = "a row of a table that was" if joined == 1 else f"{joined} rows of a table that were"
         notes.append(f"{what} broken over lines joined again")
+    if parted:
+        notes.append("blank lines between the rows of a table were left out")
     return found
 
 

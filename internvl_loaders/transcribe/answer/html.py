@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 
 from internvl_loaders.document import Block
@@ -87,6 +88,8 @@ class _Reader:
 
     def read(self, markup: str) -> None:
         head_ends = bool(re.search(r"</thead|<tbody", markup, re.IGNORECASE))
+        if "<thead" in markup.lower() and "</thead" not in markup.lower():
+            self._fault("head not closed")
         at = 0
         for tag in _TAG.finditer(markup):
             self._loose.append(markup[at : tag.start()])
@@ -133,17 +136,19 @@ class _Reader:
             self._fault("rows not opened")
             self.rows.append([])
             self._row_open = True
+        if tag["attributes"].count('"') % 2:
+            self._fault("quotes not closed")
         self._cell = tag
 
     def _end_cell(self, tag: re.Match[str]) -> None:
         if self._cell is None:
-            if ("".join(self._loose).strip() and self._row_open) or (
-                self._row_open and self.rows and not self.rows[-1]
-            ):
+            if self._row_open and ("".join(self._loose).strip() or not self.rows[-1]):
                 self._fault("cells not opened")
                 self._cell = tag
             else:
                 self._fault("cells closed twice")
+        elif self._cell["name"].lower() != tag["name"].lower():
+            self._fault("cells closed by another tag")
         self._end_text()
 
     def _end_text(self) -> None:
@@ -160,9 +165,8 @@ class _Reader:
         elif text.strip() and self._row_open and self.rows and self.rows[-1]:
             last = self.rows[-1][-1]
             self._fault("texts behind their cell")
-            self.rows[-1][-1] = AnswerCell(
-                f"{last.text}\n{_text(text)}".strip(), last.row_span, last.col_span, last.header, last.box
-            )
+            apart = "\n" if text[0].isspace() else ""
+            self.rows[-1][-1] = replace(last, text=f"{last.text}{apart}{_text(text)}".strip())
         else:
             self.beside.append(text)
 
