@@ -2,10 +2,10 @@
 
     python -m benchmarks.witness.tables DATA [--json results.json]
 
-DATA is a folder with true tables in HTML files beneath it; more are made here, with a seed. Every true table
-is written as a model would write it, broken in one way, and read: as a parser of HTML or of GFM reads it
-(`plain`), and as `transcribe.answer` does (`read`). The score is TEDS; `told` is the share of answers of which a
-note says something.
+DATA is a folder with true tables in HTML files beneath it; more are made here, with a seed. Every true
+table is written as a model would write it, broken in one way, and read: by a parser of HTML or GFM
+(`plain`), and by `transcribe.answer` (`read`). The score is TEDS; `told` is the share of answers of which
+a note says something.
 
 Running tables are cut at a row into pages with running lines; the score is the share of true joints that were
 found, of found ones that are true, and TEDS of the whole table.

@@ -24,7 +24,7 @@ from internvl_llm.names import file_name
 from internvl_loaders.document import Page
 from internvl_loaders.errors import InternVLError, PageRangeError, UnsupportedDocumentError
 from internvl_loaders.options import ENGINE, ParseOptions, keywords
-from internvl_loaders.pipeline.neighbours import beside_one_another
+from internvl_loaders.pipeline.beside import beside_one_another
 from internvl_loaders.pipeline.replies import Slot, malformed_is_failed, reply_of
 from internvl_loaders.pipeline.store import PageStore
 from internvl_loaders.sources import Source, is_single, resolve

@@ -48,6 +48,9 @@ _HERE = (
 _OPENS = (
     rf"(?:{_YES}[,!.:]* )?(?:(?:based on|from|looking at"
     rf"|after) [^:]{{0,80}}, )?{_HERE}\b[^:]*\b(?:{_WORK})\b.*",
+    rf"(?:{_YES}[,!.:]* )?{_HERE} the (?:(?:full|complete|requested|original) )?(?:text|content|contents"
+    rf"|markdown)"
+    r"(?: (?:in|of|from) the (?:\w+ )?(?:document|pdf|file|receipt|invoice|form|letter|statement))?:?",
     rf"the {_SEEN} (?:shows|contains|displays|reads|says|includes|has) (?:the following |this )?"
     r"(?:text|content|table)\b.*",
     rf"(?:the|all) (?:[\w-]+ ){{0,3}}{_TEXT}(?: \w+){{0,3}} (?:in|on|from|of) the (?:\w+ )?(?:{_SEEN}|page)\b"
@@ -59,6 +62,8 @@ _OPENS = (
     rf"(?:{_CHINESE_YES}[，,：:])?(?:以下|下面|下列|这|這)(?:就)?(?:是|为|為).{{0,40}}(?:图片|圖片|图像|圖像|图中|圖中|照片|截图|截圖|扫描"
     rf"|掃描|转录"
     r"|轉錄|转写|轉寫|识别|識別|辨识|提取|页面(?:的|中的|上的)?(?:文字|文本|内容)|OCR|Markdown).{0,60}",
+    rf"(?:{_CHINESE_YES}[，,：:])?(?:以下|下面)(?:是|为|為)(?:该|此|本)?(?:文档|文件|文檔)?(?:的)?"
+    r"(?:文字|文本|全部|完整)+(?:内容|內容)?[：:]?",
     r"(?:根据|根據|从|從).{0,10}(?:图片|圖片|图像|圖像|照片|截图).{0,40}(?:内容|內容|文字|信息|如下).{0,20}",
     r"(?:该|這張|这张)?(?:图片|圖片|图像|圖像|图中|圖中|照片|页面|頁面)(?:中|上|里|裡)?(?:的)?"
     r"(?:文字|文本|内容|內容|表格|信息)+(?:如下|为|為|是|包括).{0,20}",
@@ -142,6 +147,7 @@ def _any(*forms: tuple[str, ...]) -> re.Pattern[str]:
 _SURE_OPENING, _LIKELY_OPENING = _any(_OPENS), _any(_LIKELY_OPENS)
 _SURE_CLOSING, _LIKELY_CLOSING = _any(_CLOSES), _any(_LIKELY_CLOSES)
 _SAYS_NOTHING = _any(_NOTHING)
+_OF_THE_PICTURE = re.compile(rf"\b(?:the|this) {_SEEN}\b|图片|圖片|图像", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*")
 _DECORATION = re.compile(r"^[\s#*_>]+|[\s*_]+$")
 
@@ -170,7 +176,8 @@ def _certainty(line: str, sure: re.Pattern[str], likely: re.Pattern[str]) -> Cer
     found = [bool(sure.fullmatch(sentence)) for sentence in sentences]
     if not all(f or likely.fullmatch(s) for f, s in zip(found, sentences, strict=True)):
         return None
-    return "sure" if any(found) else "likely"
+    both = len(sentences) > 1 and _OF_THE_PICTURE.search(line)
+    return "sure" if any(found) or both else "likely"
 
 
 def _sentences(line: str) -> list[str]:

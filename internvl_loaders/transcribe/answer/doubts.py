@@ -23,6 +23,13 @@ _PLACEHOLDER = re.compile(
     r"|\bNOT_FOUND\b|\{\{\s*\w+\s*\}\}|<(?:insert|your|value|placeholder)[ _-]?\w*>"
 )
 _KEY = re.compile(r"^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*:", re.MULTILINE)
+_LEFT_OUT = re.compile(
+    r"[^\n|]{0,80}\b(?:(?:omitted|truncated|shortened|abbreviated) (?:for brevity|due to (?:length|space))"
+    r"|for brevity|(?:remaining|other|more) (?:rows|entries|transactions|items|lines|text) "
+    r"(?:are |is |have been )?(?:omitted|truncated|not shown|left out))\b[^\n|]{0,80}"
+    r"|(?:其余|剩余)[^\n|]{0,20}(?:省略|略)[^\n|]{0,20}",
+    re.IGNORECASE,
+)
 _UNREAD = re.compile(r"\[(?:illegible|unreadable|unclear|无法识别|無法辨識|看不清)\]", re.IGNORECASE)
 
 
@@ -37,6 +44,8 @@ def doubts(found: Sequence[Block], text: str) -> Iterator[str]:
         twice = [key for key, count in Counter(keys).items() if count > 1]
         more = f"; {', '.join(twice[:5])} stand there more than once" if twice else ""
         yield f"the answer is a list of keys and values, whose keys the page may not have{more}"
+    if left := _LEFT_OUT.search(text):
+        yield f"the model may have left something of the page out ({' '.join(left[0].split())[:120]!r})"
     if count := len(_UNREAD.findall(text)):
         yield f"{count} places could not be read" if count > 1 else "one place could not be read"
     lines = text.rstrip().split("\n")[-2:]

@@ -29,6 +29,10 @@ OPENINGS = [
     "Of course. Here is the page transcribed into Markdown:",
     "Here is the Markdown version of the document:",
     "Here is the transcription of page 3:",
+    "Here is the text:",
+    "Here's the full content of the document:",
+    "The image shows a receipt of Example Shop. Here is what it says:",
+    "以下是文字内容：",
     "以下是图片中的文字内容：",
     "以下为该页面的转录内容：",
     "好的，以下是图片中识别到的文字：",
@@ -78,6 +82,8 @@ OF_PAGES = [
     "以下是本月账单：",
     "这是您的订单：",
     "Voici votre facture :",
+    "Here is the text of the law in the new version:",
+    "Below is the content of each package:",
     "Please note that the image may differ from the product.",
 ]
 
