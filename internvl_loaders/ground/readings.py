@@ -93,14 +93,23 @@ def chosen(text: str, witness: str, asked: Sequence[str], expected: Decimal | No
     read = [reading for reading in asked if reading]
     if not read:
         return None
-    # As the model writes it, where that agrees with what the witness reads.
     kinds: list[list[str]] = []
-    for reading in (text, *read, *([witness] if witness else [])):
+    for reading in (text, *read):
         group = next((group for group in kinds if same(group[0], reading)), None)
         if group is None:
             kinds.append([reading])
         else:
             group.append(reading)
+    if witness:
+        strict = (group for group in kinds if same(group[0], witness))
+        loose = (
+            group for group in kinds[1:] if _letters_and_digits(group[0]) == _letters_and_digits(witness)
+        )
+        group = next(strict, None) or next(loose, None)
+        if group is None:
+            kinds.append([witness])
+        else:
+            group.append(witness)
     votes = [len(group) for group in kinds]
     for place, group in enumerate(kinds[1:], 1):
         if expected is not None and _is_value(group[0], expected):
@@ -116,6 +125,11 @@ def _may_be(reading: str, text: str, *, is_seen: bool) -> bool:
     """Whether a reading is of the same token: not a small part of it, nor, if no witness has it, another."""
     one, two = key(text), key(reading)
     return 2 * len(two) >= len(one) and (is_seen or OSA.normalized_distance(one, two) <= MOST_OTHER)
+
+
+def _letters_and_digits(text: str) -> str:
+    """And what parts decimals: witnesses lose signs and what else stands around a number."""
+    return "".join(c for c in key(text) if c.isalnum() or c in ".,")
 
 
 def _is_value(text: str, expected: Decimal) -> bool:

@@ -26,7 +26,7 @@ from internvl_loaders.ground.checks.relations import Figure, Flaw, Relation, fla
 from internvl_loaders.ground.checks.sums import across, totals
 from internvl_loaders.values import DisputeKind
 
-CHECKS = ("balance", "sum", "product", "amounts", "column", "identifier", "date", "amount")
+CHECKS = ("balance", "sum", "product", "amounts", "column", "identifier", "date", "amount", "number")
 """Names of findings."""
 MAX_TEXT = 200_000
 """Characters of a page that are looked into."""
@@ -122,9 +122,7 @@ def _tokens(blocks: Sequence[Block], mark: str) -> Iterator[Suspect]:
         for text, row, col, box in texts:
             for token, kind, start in letters_in_numbers(text):
                 told = f"there is a letter in the {kind} {token}"
-                meant = (
-                    number_in_cell(western(token).translate(DIGITS_OF), mark) if kind == "amount" else None
-                )
+                meant = number_in_cell(western(token).translate(DIGITS_OF), mark) if kind != "date" else None
                 place = (number, row, col, start, box)
                 yield Suspect(token, kind, told, *place, meant.value if meant is not None else None)
             for bad in bad_identifiers(text):

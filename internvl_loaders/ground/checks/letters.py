@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from internvl_loaders.ground.checks.numbers import western
+
+Kind: TypeAlias = Literal["amount", "date", "number"]
 
 DIGITS_OF = str.maketrans("OoQDlI|SsBZzGqJ", "000011155822693")
 """What a letter in a number is taken for."""
@@ -14,12 +16,13 @@ DIGITS_OF = str.maketrans("OoQDlI|SsBZzGqJ", "000011155822693")
 _ALIKE = r"[\dOoQDlI|SsBZzGqJ]"
 _LIKE = re.compile(
     rf"(?<![\w.,/:-])(?:(?P<amount>{_ALIKE}{{1,3}}(?:[.,]{_ALIKE}{{3}}){{0,4}}[.,]{_ALIKE}{{2}})"
-    rf"|(?P<date>{_ALIKE}{{1,2}}([./-]){_ALIKE}{{1,2}}\3(?:{_ALIKE}{{4}}|{_ALIKE}{{2}})))(?![\w/:-]|[.,]\w)"
+    rf"|(?P<number>\d+O\d+|\d{{2,}}O|O\d{{2,}})"
+    rf"|(?P<date>{_ALIKE}{{1,2}}(?P<mark>[./-]){_ALIKE}{{1,2}}(?P=mark)(?:{_ALIKE}{{4}}|{_ALIKE}{{2}})))(?![\w/:-]|[.,]\w)"
 )
 
 
-def letters_in_numbers(text: str) -> Iterator[tuple[str, Literal["amount", "date"], int]]:
-    """The tokens, what they are (`amount`, `date`) and where they start.
+def letters_in_numbers(text: str) -> Iterator[tuple[str, Kind, int]]:
+    """The tokens, what they are (`amount`, `date`, `number`) and where they start.
 
     Most of a token must be digits, so that `S.50` and `I.II.IZ` are none; `O.00` is one.
     """
@@ -31,7 +34,8 @@ def letters_in_numbers(text: str) -> Iterator[tuple[str, Literal["amount", "date
         whole = token.rpartition(".")[0] or token.rpartition(",")[0]
         if not letters or letters * 2 > digits or (found["amount"] and not _has_digit(whole)):
             continue
-        yield text[found.start() : found.end()], "amount" if found["amount"] else "date", found.start()
+        kind: Kind = "amount" if found["amount"] else "number" if found["number"] else "date"
+        yield text[found.start() : found.end()], kind, found.start()
 
 
 def _has_digit(whole: str) -> bool:

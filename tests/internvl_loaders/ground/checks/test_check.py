@@ -268,14 +268,17 @@ def test_a_letter_in_a_column_of_other_decimals() -> None:
     assert [(s.text, s.expected) for s in checked.suspects] == [("l1.7", Decimal("11.7"))]
 
 
-@pytest.mark.parametrize("text", ["1O5.00", "O.00", "l2,50", "O3/03/2018", "1.234,5O", "12.O5.2024"])
+@pytest.mark.parametrize(
+    "text", ["1O5.00", "O.00", "l2,50", "O3/03/2018", "1.234,5O", "12.O5.2024", "10O", "2O18"]
+)
 def test_letters_in_amounts_and_dates(text: str) -> None:
     checked = check([Block(type="paragraph", text=f"Paid {text} today")])
     assert [(s.text, s.start) for s in checked.suspects] == [(text, 5)]
 
 
 @pytest.mark.parametrize(
-    "text", ["S.50", "B.60", "I.II.IZ", "OS.10", "IS 10.00", "x1O5.00", "Dl.Is.BO", "I.O.U."]
+    "text",
+    ["S.50", "B.60", "I.II.IZ", "OS.10", "IS 10.00", "x1O5.00", "Dl.Is.BO", "I.O.U.", "H2O", "1O", "OO7"],
 )
 def test_words_that_look_like_numbers_are_let_be(text: str) -> None:
     assert not check([Block(type="paragraph", text=f"see {text} here")]).suspects
