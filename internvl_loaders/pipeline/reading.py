@@ -275,6 +275,8 @@ class OpenDocument:
             draft.reasons.append(f"the text in {told} picture{'s' * (told > 1)} was read by rapidocr")
 
     def _read_image(self, draft: Draft, index: int, threads: int) -> None:
+        from internvl_loaders.transcribe.ocr.boxes import with_boxes
+
         draft.method = "rapidocr"
         image = self._rendered(draft, index)
         reading = _ocr(draft, image, image.width / draft.size[0] * 72, threads)
@@ -288,7 +290,7 @@ class OpenDocument:
             told = f"{_lines(reading.unread)} of text on the page image could not be read: too small or faint"
             draft.reasons.append(told)
         with draft.timed("structure"):
-            found = reading.content
+            found = with_boxes(draft.image, reading.content)
             if not (reading.rotation or reading.skew):  # what was undone moved the text
                 found = linked(replace(found, links=self._content(index).links))
             content, draft.line_numbers = without_line_numbers(found)

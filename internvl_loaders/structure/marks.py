@@ -10,12 +10,16 @@ from internvl_loaders.structure.boxes import EMPTY, TICKED
 
 _TICKING = frozenset("xXvV✓✔✕✖✗✘☓×●•■◉+*/\\☑☒")
 """What may stand in a box to tick it; a box with anything else in it is a frame."""
+TAKEN_FOR = _TICKING | frozenset("□☐○◎⊙⊗口回囗区冈因囚凶図Oo0DU—-")
+"""The same of OCR, which reads the box itself."""
 _LABEL, _PAD = 1.8, 4.0
 """Sides of a box, and points more, between it and its label."""
 _BESIDE = 0.4
 """Sides within which another drawing makes it a part of a word or of a comb."""
 _TOUCH = 1.2
 _ALIKE = 0.25
+_NEXT = 6.0
+"""Sides of a box between it and the next one below."""
 _ALIGNED = 3.0
 _MOST = 400
 """Marks; a page with more is a drawing."""
@@ -38,13 +42,21 @@ def believed(content: Content) -> list[Mark]:
 
 
 def _has_empty_mate(mark: Mark, boxes: Sequence[Mark]) -> bool:
-    """A box of its size above, below or beside it that is not filled."""
-    return any(
-        box.text == EMPTY
-        and _are_alike(mark.rect, box.rect)
-        and (abs(box.rect.x0 - mark.rect.x0) < 2 or abs(box.rect.y0 - mark.rect.y0) < 2)
-        for box in boxes
-    )
+    """A box of its size next above, below or beside it is empty; and none there is ticked otherwise."""
+    near = [box for box in boxes if _is_next(mark.rect, box.rect)]
+    empty = [box for box in near if box.text == EMPTY]
+    in_rows = [box for box in boxes if any(_is_level(box.rect, other.rect) for other in empty)]
+    otherwise = any(box.text == TICKED and _are_alike(mark.rect, box.rect) for box in (*near, *in_rows))
+    return bool(empty) and not (otherwise and not any(_is_level(mark.rect, e.rect) for e in empty))
+
+
+def _is_next(a: Rect, b: Rect) -> bool:
+    beneath = abs(b.x0 - a.x0) < 2 and abs(b.y0 - a.y0) < _NEXT * (a.x1 - a.x0)
+    return _are_alike(a, b) and (beneath or _is_level(a, b))
+
+
+def _is_level(a: Rect, b: Rect) -> bool:
+    return abs(b.y0 - a.y0) < 2
 
 
 def _are_alike(a: Rect, b: Rect) -> bool:
@@ -78,7 +90,7 @@ class _Page:
 
     def holds_a_tick_at_most(self, rect: Rect) -> bool:
         inside = [s for s in self._near(rect) if rect.x0 < (s.x0 + s.x1) / 2 < rect.x1]
-        return all(s.text in _TICKING for s in inside)
+        return all(s.text in (_TICKING if s.confidence is None else TAKEN_FOR) for s in inside)
 
     def has_label(self, rect: Rect) -> bool:
         side = rect.x1 - rect.x0

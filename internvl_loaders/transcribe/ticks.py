@@ -44,8 +44,13 @@ def marks_of(image: PIL.Image.Image, points: float, shapes: Sequence[Rect]) -> l
     """
     pixels = np.asarray(image.convert("RGB"))
     seen_at = [Mark(shape, seen(pixels, shape, points)) for shape in shapes]
+    return outermost([m for m in seen_at if m.text])
+
+
+def outermost(marks: Sequence[Mark]) -> list[Mark]:
+    """Without those that are parts of others."""
     found: list[Mark] = []
-    for mark in sorted((m for m in seen_at if m.text), key=_frames_first):
+    for mark in sorted(marks, key=_frames_first):
         near = (m for m in found if m.rect.y0 <= mark.rect.y1 and mark.rect.y0 <= m.rect.y1)
         if not any(_within(mark.rect, m.rect) or _within(m.rect, mark.rect) for m in near):
             found.append(mark)
