@@ -226,8 +226,11 @@ class Page(Value):
     def text(self) -> str:
         return self.to_text()
 
-    def to_markdown(self, *, headers_footers: bool = True) -> str:
-        """Markdown in which text of the document can never become markup."""
+    def to_markdown(self, *, headers_footers: bool = True, footnotes: bool = False) -> str:
+        """Markdown in which text of the document can never become markup. `footnotes` say what is in
+        dispute."""
+        if footnotes and self.status != "failed":
+            return markdown.page(self, headers_footers=headers_footers, footnotes=True)
         return markdown.markdown(self.blocks, headers_footers=headers_footers)
 
     def to_html(self, *, headers_footers: bool = True) -> str:
@@ -286,9 +289,14 @@ class Document(Value):
     def from_json(cls, text: str | bytes) -> Document:
         return cls.model_validate_json(text)
 
-    def to_markdown(self, *, page_breaks: bool = False, headers_footers: bool = True) -> str:
-        """Pages apart by a blank line or, with `page_breaks`, a form feed; a failed one is a warning."""
-        return markdown.document(self, page_breaks=page_breaks, headers_footers=headers_footers)
+    def to_markdown(
+        self, *, page_breaks: bool = False, headers_footers: bool = True, footnotes: bool = False
+    ) -> str:
+        """Pages apart by a blank line or, with `page_breaks`, a form feed; a failed one is a warning.
+        `footnotes` say what is in dispute."""
+        return markdown.document(
+            self, page_breaks=page_breaks, headers_footers=headers_footers, footnotes=footnotes
+        )
 
     def to_text(self, *, page_breaks: bool = False, headers_footers: bool = True) -> str:
         """Like `to_markdown`, as plain text."""

@@ -38,6 +38,7 @@ TranscriberName = Literal["auto", "text-layer", "rapidocr", "internvl"]
 OnError = Literal["raise", "skip", "placeholder"]
 Images = Literal["none", "figures", "pages", "all"]
 
+WitnessName = Literal["auto", "text-layer", "rapidocr", "none"]
 Struck = Literal["mark", "omit"]
 Unseen = Literal["omit", "keep"]
 
@@ -116,6 +117,17 @@ class ParseOptions(BaseModel):
             description=f"What a model is asked: {', '.join(prompts.PROMPTS)}, @FILE, or a text of your own."
         ),
     ] = prompts.DEFAULT
+    witness: Annotated[
+        WitnessName,
+        Field(
+            description="What a model's page is held against: its text layer, rapidocr, "
+            "either (auto: rapidocr where there is no sound text layer), or nothing."
+        ),
+    ] = "auto"
+    max_crops: Annotated[
+        int,
+        Field(ge=0, description="Crops of a page that a model reads again where readings differ, at most."),
+    ] = 24
     in_flight: Annotated[int, Field(ge=1, description="Pages a model is asked about at once.")] = 32
     pages: Annotated[str | None, Field(description="Such as 2-5,9 or 3-; all if left out.")] = None
     password: Annotated[str | None, Field(repr=False, description="Of encrypted PDFs.")] = None

@@ -76,6 +76,9 @@ def parse(
         bool, typer.Option(help="Keep running headers, footers and page numbers (md, text, html).")
     ] = True,
     page_breaks: Annotated[bool, typer.Option("--page-breaks", help="A form feed between pages.")] = False,
+    footnotes: Annotated[
+        bool, typer.Option("--footnotes", help="A footnote for each token in dispute (md).")
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report of every page.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every page anew; keep nothing.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
@@ -100,6 +103,7 @@ def parse(
             report=report,
             headers_footers=headers_footers,
             page_breaks=page_breaks,
+            footnotes=footnotes,
             quiet=quiet,
         ).run()
     raise typer.Exit(0 if good else 1)

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -32,9 +33,11 @@ class Writer(Protocol):
 class TextWriter:
     """markdown or text, page by page: a book never sits in memory."""
 
-    def __init__(self, file: IO[str], form: Format, *, page_breaks: bool, headers_footers: bool) -> None:
+    def __init__(
+        self, file: IO[str], form: Format, *, page_breaks: bool, headers_footers: bool, footnotes: bool
+    ) -> None:
         self.file = file
-        self.render = markdown.page if form == "md" else text.page
+        self.render = partial(markdown.page, footnotes=footnotes) if form == "md" else text.page
         self.separator = "\n\f\n" if page_breaks else "\n\n"
         self.page_breaks = page_breaks
         self.headers_footers = headers_footers
@@ -134,12 +137,14 @@ class Outputs:
         *,
         headers_footers: bool,
         page_breaks: bool,
+        footnotes: bool = False,
         lost: Callable[[Exception], None],
     ) -> None:
         self.folder = folder
         self.formats = formats
         self.headers_footers = headers_footers
         self.page_breaks = page_breaks
+        self.footnotes = footnotes
         self.names = None if folder is None else Names(folder, formats)
         self.root: os.stat_result | None = None
         self.stack = ExitStack()
@@ -220,5 +225,9 @@ class Outputs:
                 yield HtmlWriter(file, headers_footers=self.headers_footers)
             else:
                 yield TextWriter(
-                    file, form, page_breaks=self.page_breaks, headers_footers=self.headers_footers
+                    file,
+                    form,
+                    page_breaks=self.page_breaks,
+                    headers_footers=self.headers_footers,
+                    footnotes=self.footnotes,
                 )

@@ -41,6 +41,7 @@ class ParseCommand:
     report: Path | None = None
     headers_footers: bool = True
     page_breaks: bool = False
+    footnotes: bool = False
     quiet: bool = False
     console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
 
@@ -121,6 +122,7 @@ class ParseCommand:
                 self.formats,
                 headers_footers=self.headers_footers,
                 page_breaks=self.page_breaks,
+                footnotes=self.footnotes,
                 lost=lost,
             ) as outputs,
         ):
@@ -257,9 +259,19 @@ def _summary(report: Report) -> str:
     read = f"{_count(totals['pages'], 'page')} of {_count(totals['documents'], 'document')}"
     parts = [f"{read} in {totals['seconds']:.1f} s"]
     parts += [f"{totals[s]} {s}" for s in ("ok", "retried", "fallback", "empty", "failed") if totals[s]]
+    parts += _in_dispute(totals["disputes"])
     if unread:
         parts.append(f"{_count(unread, 'document')} could not be opened")
     return ", ".join(parts)
+
+
+def _in_dispute(counts: dict[str, int]) -> list[str]:
+    """Such as `3 numbers in dispute, 2 settled`."""
+    kinds = [_count(counts[kind], kind[:-1]) for kind in ("numbers", "words") if counts[kind]]
+    if not kinds:
+        return []
+    settled = [f"{counts['settled']} settled"] if counts["settled"] else []
+    return [f"{' and '.join(kinds)} in dispute", *settled]
 
 
 def _count(number: int, what: str) -> str:

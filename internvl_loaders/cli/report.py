@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,8 @@ class Report:
                 "reason": page.reason,
                 "attempts": page.attempts,
                 "confidence": page.confidence,
+                "disputes": _disputes(page),
+                "findings": [finding.check for finding in page.findings],
                 "seconds": page.timings.get("total", 0.0),
             }
         )
@@ -111,6 +114,7 @@ class Report:
             "documents": len(self.documents),
             "pages": len(statuses),
             **counts,
+            "disputes": _added(p["disputes"] for d in self.documents for p in d["pages"]),
             "seconds": round(self.seconds, 3),
         }
 
@@ -125,3 +129,20 @@ class Report:
             "skipped": self.skipped,
         }
         return plain_json(json.dumps(body, ensure_ascii=False, indent=1))
+
+
+def _disputes(page: Page) -> dict[str, int]:
+    """Tokens that two readings of the page differ in, settled ones too, and how many are."""
+    words = sum(dispute.kind in ("name", "word") for dispute in page.disputes)
+    return {
+        "numbers": len(page.disputes) - words,
+        "words": words,
+        "settled": sum(dispute.settled is not None for dispute in page.disputes),
+    }
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total = {"numbers": 0, "words": 0, "settled": 0}
+    for count in counts:
+        total = {kind: total[kind] + count[kind] for kind in total}
+    return total

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from internvl_llm.media.workers.picture import unpacked
 from internvl_loaders.document import AttemptRecord, Page
 from internvl_loaders.errors import InternVLError, PageError
+from internvl_loaders.pipeline.grounding import Grounding
 from internvl_loaders.pipeline.tasks import Tasks
 from internvl_loaders.transcribe.answer.blocks import read_answer
 from internvl_loaders.transcribe.model.ladder import Transcript
@@ -25,6 +26,7 @@ class Desk:
     def __init__(self, transcriber: Transcriber, in_flight: int, max_pixels: int) -> None:
         self.transcriber = transcriber
         self.max_pixels = max_pixels
+        self.grounding = Grounding(transcriber.options, transcriber.engine)
         self._engine: Future[Any] | None = None
         self._room = asyncio.Semaphore(in_flight)
         self._tasks = Tasks("internvl-desk")
@@ -42,10 +44,12 @@ class Desk:
         drawing: Future[Reply],
         read_without: Callable[[], Future[Reply]],
         keep: Callable[[Reply], None] | None,
+        read_witness: Callable[[Page], Future[Reply]] | None = None,
     ) -> Future[Reply]:
         """The page once read, by the engine where `drawing` brought a picture.
 
-        `read_without` has a worker read the page without a model; `keep` sees the reply before anybody else.
+        `read_without` has a worker read the page without a model, `read_witness` has one see its words;
+        `keep` sees the reply before anybody else.
         """
         final: Future[Reply] = Future()
 
@@ -63,7 +67,8 @@ class Desk:
                 finish(done)
             else:
                 reply = done.result()
-                self._tasks.run(lambda: self._read(reply, read_without)).add_done_callback(finish)
+                reading = self._tasks.run(lambda: self._read(reply, read_without, read_witness))
+                reading.add_done_callback(finish)
 
         def enter(opened: Future[Any]) -> None:
             if opened.cancelled() or opened.exception() is not None:
@@ -77,31 +82,47 @@ class Desk:
             self._engine.add_done_callback(enter)
         return final
 
-    async def _read(self, reply: Reply, read_without: Callable[[], Future[Reply]]) -> Reply:
+    async def _read(
+        self,
+        reply: Reply,
+        read_without: Callable[[], Future[Reply]],
+        read_witness: Callable[[Page], Future[Reply]] | None,
+    ) -> Reply:
         head, payload = reply
-        async with self._room:
-            page, image = await asyncio.to_thread(self._unpack, head, payload)
-            started = time.perf_counter()
-            try:
-                transcript = await self.transcriber.transcribe(
-                    image, witness=_letters(head), hard=head.get("hard") is True
-                )
-            except InternVLError as error:
-                if error is self.transcriber.failure and not self.transcriber.choice.named:
-                    transcript = Transcript("", 0, "none", (f"no engine: {error.message}",))
-                else:
-                    raise
-            except Exception as error:  # an engine may fail in any way; it costs this page
-                raise PageError(f"the engine failed ({type(error).__name__}: {error})") from error
-            spent = round(time.perf_counter() - started, 4)
+        witness: Future[Reply] | None = None
+        try:
+            async with self._room:
+                page, image = await asyncio.to_thread(self._unpack, head, payload)
+                witness = self.grounding.begin(head, page, read_witness)
+                page, transcript = await self._transcript(page, image, head)
+            del image  # pages that wait for their witness keep it packed
+            if transcript.outcome != "none":
+                page = _transcribed(page, transcript)
+                page = await self.grounding.ground(page, witness, lambda: self._unpack(head, payload)[1])
+            else:
+                page = await self._stand_in(page, transcript, read_without)
+        finally:
+            if witness is not None:
+                witness.cancel()
+        return {"attempts": head.get("attempts", 1)}, page.model_dump_json().encode()
+
+    async def _transcript(self, page: Page, image: Any, head: dict[str, Any]) -> tuple[Page, Transcript]:
+        started = time.perf_counter()
+        try:
+            transcript = await self.transcriber.transcribe(
+                image, witness=_letters(head), hard=head.get("hard") is True
+            )
+        except InternVLError as error:
+            if error is self.transcriber.failure and not self.transcriber.choice.named:
+                transcript = Transcript("", 0, "none", (f"no engine: {error.message}",))
+            else:
+                raise
+        except Exception as error:  # an engine may fail in any way; it costs this page
+            raise PageError(f"the engine failed ({type(error).__name__}: {error})") from error
+        spent = round(time.perf_counter() - started, 4)
         timings = dict(page.timings) | {"engine": spent}
         timings["total"] = round(timings.get("total", 0.0) + spent, 4)
-        page = page.model_copy(update={"timings": timings})
-        if transcript.outcome != "none":
-            page = _transcribed(page, transcript)
-        else:
-            page = await self._stand_in(page, transcript, read_without)
-        return {"attempts": head.get("attempts", 1)}, page.model_dump_json().encode()
+        return page.model_copy(update={"timings": timings}), transcript
 
     def _unpack(self, head: dict[str, Any], payload: bytes) -> tuple[Page, Any]:
         """A page and an image, or PageError: a document may have taken over the worker that sends them."""

@@ -16,8 +16,9 @@ from internvl_llm.media.workers.aside import aside, starved
 from internvl_llm.media.workers.frames import Reply
 from internvl_llm.media.workers.picture import packed
 from internvl_loaders.content import Content
-from internvl_loaders.document import Block, Image, Page
+from internvl_loaders.document import Block, Box, Image, Page
 from internvl_loaders.errors import PageError
+from internvl_loaders.ground.witness import Witness, WitnessWord
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline.draft import Draft, encoded, lies_on, may_hold_text, width
 from internvl_loaders.pipeline.embedded import read_embedded
@@ -46,6 +47,9 @@ _FOR_OCR = 0.8
 _CLEAR = 0.93
 """Confidence of the lines read to turn a page upright, below which it is by hand, or blurred."""
 
+_LEVEL = 0.5
+"""Degrees of tilt within which the boxes of a page that is read as it stands are in their places."""
+
 _PIXELS_PER_TILE = 4 * 448**2
 """Of an image for a model: twice what its tiles show in both directions, so that scaling costs nothing."""
 
@@ -67,19 +71,24 @@ class OpenDocument:
         self.reader = open_document(document, name=name, password=options.password, limits=options.limits)
         self._contents: OrderedDict[int, Content] = OrderedDict()
         self._late = False
-        self._known: dict[str, int | bool] = {}
-        """Of the page shown last: how many letters its text layer has, or whether it is `hard` to read."""
+        self._known: dict[str, Any] = {}
+        """Of the page shown last: how many letters its text layer has, its
+        witness, or whether it is `hard` to read."""
 
     def answer(self, request: dict[str, Any]) -> Reply:
         """`open`: how many pages it has, and its hash. `page`: a page as JSON. `show`: that, and after it the
-        picture that a model is to read, where it is to. The page is `late` where it has lines that there was
-        no time for."""
+        picture that a model is to read, where it is to, with the words of a sound text layer as its witness.
+        `witness`: the words that OCR sees on a page that was shown. The page is `late` where it has lines
+        that there was no time for."""
         if request["op"] == "open":
             told = {"pages": len(self), "sha256": sha256(self.document)}
             return told | ({"attached": self.reader.attached()} if self.options.attachments else {}), b""
         if request["op"] == "attached":
             return {}, self.reader.attached_file(request["index"])
         started, beside = time.perf_counter(), request.get("beside", ())
+        if request["op"] == "witness":
+            witness = self.seen(request["page"], request["threads"], moved=request["moved"])
+            return {"witness": witness.plain(), "seconds": time.perf_counter() - started}, b""
         picture = None
         if request["op"] == "show":
             page, picture = self.show(request["page"], request["threads"], beside)
@@ -156,6 +165,8 @@ class OpenDocument:
                     image = image.rotate(draft.rotation, expand=True)
                 if draft.rotation % 180:
                     draft.size = draft.size[1], draft.size[0]
+                if self.options.witness in ("auto", "text-layer"):
+                    self._known["witness"] = witness_of(content, "text-layer").plain()
             else:
                 points = draft.size[0] / image.width
                 found = _transcriber(threads).upright(image)
@@ -169,6 +180,19 @@ class OpenDocument:
             wanted = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
             image = image.resize(wanted, reducing_gap=2.0)
         return self._page(draft, index), image
+
+    def seen(self, number: int, threads: int, *, moved: bool) -> Witness:
+        """What OCR sees of page `number` on the image that `show` gave, which was turned or straightened if
+        it was `moved`."""
+        index = number - 1
+        draft = Draft(size=self.reader.size(index))
+        draft.until = time.monotonic() + _FOR_OCR * self.options.limits.max_seconds
+        image = self._rendered(draft, index)
+        dpi = image.width / draft.size[0] * 72
+        reading = _ocr(draft, _transcriber(threads).upright(image).image if moved else image, dpi, threads)
+        if reading.rotation or abs(reading.skew) > _LEVEL:
+            return Witness((), "rapidocr")  # it takes the page for another way up: its boxes are elsewhere
+        return witness_of(reading.content, "rapidocr", reading.confidence)
 
     def _page(self, draft: Draft, index: int) -> Page:
         notes = self.reader.notes(index)
@@ -326,6 +350,16 @@ class OpenDocument:
         if self.options.images not in {"pages", "all"}:
             return None
         return encoded(self._rendered(draft, index))
+
+
+def witness_of(content: Content, method: str, confidence: float | None = None) -> Witness:
+    """The words of a page as they stand on it."""
+    width, height = max(content.width, 1e-6), max(content.height, 1e-6)
+    words = []
+    for span in content.spans:
+        box = Box.of(*span.rect, width, height)
+        words.append(WitnessWord(span.text, box.x0, box.y0, box.x1, box.y1, span.confidence, span.line))
+    return Witness(tuple(words), method, confidence, width / height)
 
 
 def _lines(count: int) -> str:

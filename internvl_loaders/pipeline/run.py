@@ -308,7 +308,11 @@ class _Run:
         def read_without() -> Future[Reply]:  # in what is left of the page's time
             return self.session.submit(self._job(document, request, beside=beside, spent=drawing.spent))
 
-        return self.desk.transcribe(self.session.submit(drawing), read_without, keep)
+        def read_witness(page: Page) -> Future[Reply]:  # once its stretch is drawn, and while the model reads
+            seen = request | {"op": "witness", "moved": bool(page.rotation or page.skew)}
+            return self.session.submit(self._job(document, seen, spent=drawing.spent))
+
+        return self.desk.transcribe(self.session.submit(drawing), read_without, keep, read_witness)
 
     def _job(self, document: Resource, request: dict[str, Any], **more: Any) -> Job:
         stretch = document.key, (request.get("page", 1) - 1) // STRETCH

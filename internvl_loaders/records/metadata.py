@@ -6,7 +6,7 @@ Strings and numbers pass every vector store's rules for metadata; None, booleans
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from internvl_llm.media.page_ranges import absent_pages, lacks
 from internvl_loaders.document import Block, Page, Table
@@ -30,8 +30,31 @@ def page_metadata(page: Page) -> Metadata:
             "reason": clip(page.reason, REASON_CHARS) if page.status != "ok" else None,
             "method": page.method,
             "confidence": _rounded(page.confidence),
+            **disputes_metadata([page], lowest_confidence(page)),
         }
     )
+
+
+def disputes_metadata(pages: Sequence[Page], lowest: float | None) -> dict[str, Scalar | None]:
+    """Of pages that a model read and their witness: how many tokens are in dispute still, `flags` for what
+    checks found (each once, by commas), and the lowest confidence of an element or a cell."""
+    open_ = sum(dispute.settled is None for page in pages for dispute in page.disputes)
+    flags = sorted({finding.check for page in pages for finding in page.findings})
+    return {
+        "disputes": open_ or None,
+        "flags": clip(", ".join(flags), REASON_CHARS),
+        "lowest_confidence": _rounded(lowest),
+    }
+
+
+def lowest_confidence(page: Page) -> float | None:
+    """Of the elements and cells of a page that a model read: the share of its letters that the witness reads
+    the same."""
+    if page.method != "internvl":
+        return None
+    sure = [block.confidence for block in page.blocks if block.table is None]
+    sure += [cell.confidence for table in page.tables for cell in table.cells]
+    return min((one for one in sure if one is not None), default=None)
 
 
 def element_metadata(page: Page, index: int, section: str, caption: Block | None) -> Metadata:
@@ -62,8 +85,11 @@ def table_metadata(table: Table) -> Metadata:
     return {"table_html": table.to_html(), "table_csv": table.to_csv()}
 
 
-def document_metadata(pages: list[Page], asked_for: str | None = None) -> Metadata:
-    """`confidence` is that of the least certain page; pages `asked_for` that it has not are in the reason."""
+def document_metadata(
+    pages: list[Page], asked_for: str | None = None, lowest: float | None = None
+) -> Metadata:
+    """`lowest` is the pages' lowest confidence of an element, `confidence` is that of the least certain page;
+    pages `asked_for` that it has not are in the reason."""
     failed = [page for page in pages if page.status == "failed"]
     if failed:
         status = "partial" if len(failed) < len(pages) else "failed"
@@ -81,6 +107,7 @@ def document_metadata(pages: list[Page], asked_for: str | None = None) -> Metada
             "reason": clip("; ".join(reasons), REASON_CHARS),
             "method": ", ".join(sorted({page.method for page in pages if page.method})),
             "confidence": _rounded(min(confidences, default=None)),
+            **disputes_metadata(pages, lowest),
         }
     )
 

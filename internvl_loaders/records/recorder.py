@@ -18,6 +18,7 @@ from internvl_loaders.records.metadata import (
     clip,
     document_metadata,
     element_metadata,
+    lowest_confidence,
     page_metadata,
 )
 from internvl_loaders.records.options import LoaderOptions
@@ -69,6 +70,8 @@ class Recorder:
         bare = page.model_copy(update={"blocks": (), "image": None})
         if self.options.mode == "document":
             self._document.pages.append(bare)
+            known = [c for c in (self._document.lowest, lowest_confidence(page)) if c is not None]
+            self._document.lowest = min(known, default=None)
             self._document.texts.append("" if page.status == "failed" else page_text(page, self.options))
             return done + list(self._image_records(page))
         self._document.pages = [bare]
@@ -80,7 +83,8 @@ class Recorder:
         if self.options.mode != "document" or not document.pages:
             return []
         first = document.pages[0]
-        metadata = document_metadata(document.pages, self.options.pages) | {"mode": self.options.mode}
+        metadata = document_metadata(document.pages, self.options.pages, document.lowest)
+        metadata |= {"mode": self.options.mode}
         if metadata["status"] == "failed" and self.options.on_error == "skip":
             return []
         text = self.options.page_separator.join(t for t in document.texts if t)
@@ -145,6 +149,8 @@ class _OpenDocument:
     pages: list[Page] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     headings: list[tuple[int, str]] = field(default_factory=list)
+    lowest: float | None = None
+    """Confidence of an element."""
 
     def continues_with(self, page: Page) -> bool:
         if not self.pages:

@@ -19,6 +19,7 @@ from typing import Literal
 
 from internvl_loaders.render import table
 from internvl_loaders.render.escape import clean, inline, line_start, one_line
+from internvl_loaders.render.footnotes import annotated, written
 from internvl_loaders.render.layout import Item, content, heading_level, is_list_item, nest, printed_marker
 from internvl_loaders.render.links import in_markdown
 from internvl_loaders.render.shapes import Block, Document, Page, Table
@@ -33,18 +34,25 @@ _TASK = re.compile(r"\[[ xX]\](?=\s|$)")
 _FORMULA_MARKUP = re.compile(r"(?<=<)(?=[A-Za-z/!?]|[^\s<>]*@)|(?<=\])(?=[(:])")
 
 
-def document(document: Document, *, page_breaks: bool = False, headers_footers: bool = True) -> str:
+def document(
+    document: Document, *, page_breaks: bool = False, headers_footers: bool = True, footnotes: bool = False
+) -> str:
     """See `Document.to_markdown`."""
-    pages = [page(p, headers_footers=headers_footers) for p in document.pages]
+    pages = [page(p, headers_footers=headers_footers, footnotes=footnotes) for p in document.pages]
     return "\n\f\n".join(pages) if page_breaks else "\n\n".join(filter(None, pages))
 
 
-def page(page: Page, *, headers_footers: bool = True) -> str:
-    """The page; where it failed, a warning that says so stands first."""
+def page(page: Page, *, headers_footers: bool = True, footnotes: bool = False) -> str:
+    """The page; where it failed, a warning that says so stands first. `footnotes` for what is in dispute."""
     parts = []
     if page.notice:
         parts.append(f"> [!WARNING]\n> {inline(one_line(page.notice))}")
-    parts.append(markdown(page.blocks, headers_footers=headers_footers))
+    if footnotes and page.disputes:
+        blocks, marked = annotated(page.blocks, page.disputes)
+        text = markdown(blocks, headers_footers=headers_footers)
+        parts.append(written(text, page.disputes, marked, f"{page.number}."))
+    else:
+        parts.append(markdown(page.blocks, headers_footers=headers_footers))
     return "\n\n".join(filter(None, parts))
 
 

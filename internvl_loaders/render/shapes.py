@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from internvl_loaders.values import Box, Cell, Image, Link, TextSpan
+from internvl_loaders.values import Box, Cell, Dispute, Image, Link, TextSpan
 
 
 class Table(Protocol):
@@ -63,6 +63,8 @@ class Page(Protocol):
     def notice(self) -> str: ...
     @property
     def blocks(self) -> Sequence[Block]: ...
+    @property
+    def disputes(self) -> Sequence[Dispute]: ...
     @property
     def image(self) -> Image | None: ...
 
