@@ -136,13 +136,13 @@ def measure(found: Sequence[TruePage], form: str, seeds: int) -> dict[str, Any]:
 def tells(grounded: Grounded, fault: Faulty, checks: set[str]) -> bool:
     """Whether a finding of these names half of what is wrong, or a good deal of the page's findings do."""
     wrong = Counter(atom.text for atom in atoms(fault.text))
+    said: Counter[str] = Counter()
     for finding in grounded.findings:
         if finding.check in checks or finding.check == "another page":
-            said = Counter(atom.text for atom in atoms(finding.text.partition(":")[2] or finding.text))
-            common = sum((wrong & said).values())
-            if common >= min(0.5 * sum(wrong.values()), 4):
+            said.update(atom.text for atom in atoms(finding.text.partition(":")[2] or finding.text))
+            if len(fault.text) > 1000 and finding.check == "unseen":
                 return True
-    return False
+    return sum((wrong & said).values()) >= min(0.5 * sum(wrong.values()), 4)
 
 
 def share(told: Counter[bool]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ that the witness has not, from which it is not on the page."""
 _ELSEWHERE, _ENOUGH = 0.3, 10
 """Share of both texts that they have in common, below which they are not of one page; pieces of both from
 which that is said."""
+_LONG = 40
+"""Letters and digits of fewer than four words that the witness should have seen."""
 _SHOWN = 160
 """Characters of a text in a finding."""
 
@@ -118,20 +120,17 @@ def _confident(layout: Map, line: int) -> bool:
 
 def _twice(lines: Sequence[Line], every: Sequence[Atom], aligned: Aligned) -> Iterator[Line]:
     """Lines that another one has said already and that stand once on the page; stretches of paragraphs."""
-    before: list[tuple[str, ...]] = []
-    for line in lines:
-        texts = tuple(every[n].text for n in line.atoms)
+    said = [tuple(every[n].text for n in line.atoms) for line in lines]
+    for number, (line, texts) in enumerate(zip(lines, said, strict=True)):
+        near = [*said[max(number - 3, 0) : number], *said[number + 1 : number + 4]]
         size = sum(map(len, texts))
         again = sum(len(every[n].text) for n in line.atoms if n in aligned.again)
         none = sum(len(every[n].text) for n in line.atoms if aligned.claims[n] is None)
-        if size and (
-            (again >= 0.6 * size and size >= 5 and len(texts) > 1)
-            or (again + none >= 0.9 * size and texts in before[-3:])
-        ):
+        whole = again >= 0.6 * size and size >= 5 and len(texts) > 1
+        if size and (whole or (again + none >= 0.9 * size and texts in near)):
             yield line
         elif again:
             yield from _stretches(line, every, aligned)
-        before.append(texts)
 
 
 def _stretches(line: Line, every: Sequence[Atom], aligned: Aligned) -> Iterator[Line]:
@@ -154,14 +153,14 @@ def _unseen(
             for n in line.atoms
             if aligned.claims[n] is None or (n in aligned.again and n not in repeated)
         )
-        return size > 0 and lost >= _NOT_SEEN * size and not any(n in repeated for n in line.atoms)
+        told = sum(n in repeated for n in line.atoms)
+        return size > 0 and lost >= _NOT_SEEN * size and 2 * told < len(line.atoms)
 
     said = [line for line in lines if line.atoms]
     for gone, run in groupby(said, key=unseen):
         found = list(run)
-        count = sum(len(line.atoms) for line in found)
-        if gone and count >= 4:
-            atoms = range(found[0].atoms.start, found[-1].atoms.stop)
+        atoms = range(found[0].atoms.start, found[-1].atoms.stop)
+        if gone and (len(atoms) >= 4 or sum(len(every[n].text) for n in atoms) >= _LONG):
             yield Line(found[0].block, " ".join(line.text for line in found), atoms)
 
 
