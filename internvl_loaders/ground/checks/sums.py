@@ -23,7 +23,8 @@ _NO_SUM = re.compile(
     r"|satz|单价|年|year|jahr|année"
 )
 _LESS = re.compile(r"discount|less\b|rabatt|remise|nachlass|abz|skonto|korting|折扣|减")
-MOST_TOTALS = 40
+MOST_ADDED = 200_000
+"""Places of a table times its totals that are looked at."""
 MOST_LEFT_OUT = 20
 TRIED = 40
 """Rows that tell whether a rule is one; all are held against it then."""
@@ -42,7 +43,8 @@ def totals(grid: Grid) -> Iterator[Relation]:
     there is but one column: that is suspected where one digit would do.
     """
     rows = range(grid.first, grid.table.rows)
-    found = [row for row in rows if is_total(grid.labels[row]) and any(grid.figures[row])][:MOST_TOTALS]
+    found = [row for row in rows if is_total(grid.labels[row]) and any(grid.figures[row])]
+    found = found[: max(MOST_ADDED // (grid.table.rows * grid.table.cols), 1)]
     for total in found:
         best: tuple[int, list[Relation]] = (0, [])
         plain: list[Relation] = []
