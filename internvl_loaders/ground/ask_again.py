@@ -26,6 +26,7 @@ Ask = Callable[[Sequence[tuple[PIL.Image.Image, str]]], Awaitable[Sequence[str]]
 """All crops of a page at once, each with its prompt, to as many answers."""
 
 PROMPT_VERSION = "crops-1"
+"""A wording never changes under its name."""
 CROP_PROMPT = """\
 This is a small part of a document, enlarged. Copy the characters printed in it, on one line: every digit, \
 letter and sign exactly as it stands, nothing added, completed or corrected. Answer with these characters \
@@ -113,7 +114,7 @@ async def _answers(
         problem = "" if len(answers) == len(requests) else f"{len(answers)} answers came back"
     except Exception as error:  # an engine may fail in any way; what it was asked stays in dispute
         problem = f"{type(error).__name__}: {error}"[:200]
-    what = f"{len(requests)} crop{'s' * (len(requests) > 1)} of what was in dispute"
+    what = f"{len(requests)} crop{'s' * (len(requests) > 1)} of what was in dispute ({PROMPT_VERSION})"
     record = AttemptRecord(what=what, problem=problem, seconds=round(time.perf_counter() - started, 4))
     return (list(answers) if not problem else [""] * len(requests)), record
 

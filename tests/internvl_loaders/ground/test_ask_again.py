@@ -69,7 +69,7 @@ async def test_two_of_three_change_the_page_and_it_says_so() -> None:
     assert (dispute.text, dispute.asked, dispute.settled) == ("1185.00", ("185.00",), "185.00")
     assert after.reason == "asked twice; '1185.00' was read again as '185.00'"
     assert [(len(crops), crops[0][1]) for crops in calls] == [(1, CROP_PROMPT)]
-    assert after.history[-1].what == "1 crop of what was in dispute"
+    assert after.history[-1].what == "1 crop of what was in dispute (crops-1)"
     assert Page.model_validate_json(after.model_dump_json()) == after
 
 
