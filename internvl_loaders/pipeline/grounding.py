@@ -12,10 +12,8 @@ from internvl_llm.media.limits import MediaOptions
 from internvl_llm.messages import Image, Message
 from internvl_llm.request import Request, Sampling
 from internvl_loaders.document import Page
-from internvl_loaders.ground.ask_again import TABLE_PROMPT, Budget, settle, with_checks
-from internvl_loaders.ground.checks import check
+from internvl_loaders.ground.ask_again import TABLE_PROMPT, Budget, asks, settle, with_checks
 from internvl_loaders.ground.page import ground
-from internvl_loaders.ground.questions import questions, worth_asking
 from internvl_loaders.ground.witness import Witness
 
 if TYPE_CHECKING:
@@ -57,9 +55,7 @@ class Grounding:
         page = await self._against_witness(page, reading)
         crops = self.options.max_crops
         budget = Budget(crops=crops) if crops else Budget(crops=0, words=0, tables=0)
-        checked = check(page.blocks)
-        open_ = worth_asking(questions(page, checked), crops=budget.crops, words=budget.words)
-        if not open_ and not checked.bad_tables[: budget.tables]:
+        if not asks(page, budget=budget):
             return with_checks(page)
         started = time.perf_counter()
         page = await settle(page, await asyncio.to_thread(image), self._ask, budget=budget)
