@@ -14,6 +14,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.witness import faults
@@ -24,11 +25,13 @@ from internvl_loaders.evaluate.truth import Entry, load_manifest, load_truth
 from internvl_loaders.ground.changes import with_table
 from internvl_loaders.ground.checks import check
 from internvl_loaders.ground.checks.numbers import number_in_cell
-from internvl_loaders.transcribe.answer.html import html_table
+from internvl_loaders.transcribe.answer.blocks import blocks as read
 
 KINDS = ("digit swapped", "digit dropped", "digit added", "first digit doubled")
-MOST_PAGES = 8
+MOST_PAGES = 4
 """Of a PDF whose text layer is read."""
+MOST_FAULTS = 12
+"""Of one table."""
 
 
 def true_pages(truth: Path, entry: Entry) -> Iterator[tuple[str, list[Block]]]:
@@ -38,14 +41,14 @@ def true_pages(truth: Path, entry: Entry) -> Iterator[tuple[str, list[Block]]]:
             yield "text", [Block(type="paragraph", text=text)]
     for part in entry.gt:
         if part.type.startswith("table_html"):
-            for block in html_table((truth / part.path).read_text(encoding="utf-8")):
+            for block in read((truth / part.path).read_text(encoding="utf-8")):
                 if block.table is not None:
                     yield "table", [block]
     if entry.path.endswith(".pdf") and entry.gt:
         options = ParseOptions(transcriber="text-layer", password=entry.password)
         try:
-            for number, page in zip(range(MOST_PAGES), parse(str(truth / entry.path), options), strict=False):
-                yield "text layer", list(page.blocks) if number < MOST_PAGES else []
+            for page in islice(parse(str(truth / entry.path), options), MOST_PAGES):
+                yield "text layer", list(page.blocks)
         except InternVLError as error:
             print(f"left out: {error}")
 
@@ -63,8 +66,9 @@ def injected(blocks: list[Block], seed: str) -> Iterator[tuple[Block, Cell, list
     for number, block in enumerate(blocks):
         if block.table is None or not check([block]).held:
             continue
-        for place, cell in enumerate(figures(block)):
-            chance = random.Random(f"{seed} {place}")
+        found = list(figures(block))
+        chance = random.Random(f"{seed} {number}")
+        for cell in chance.sample(found, min(MOST_FAULTS, len(found))):
             text = faults.TOKENS[chance.choice(KINDS)](cell.text, chance)
             if text and text != cell.text:
                 wrong = cell.model_copy(update={"text": text})
