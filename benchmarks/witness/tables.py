@@ -32,14 +32,14 @@ from internvl_loaders.structure.running_lines import marked
 from internvl_loaders.transcribe.answer.blocks import read_answer
 
 SEED = 14
-MADE = 60
+MADE = 24
 """Tables that are made; as many documents of running tables are made for each case."""
 
 Rows = list[list[str]]
 
 
 def made(chance: random.Random) -> Rows:
-    """A statement of 4 to 30 rows, whose columns are dates, words, numbers and amounts."""
+    """A statement of 5 to 16 rows, whose columns are dates, words, numbers and amounts."""
     heads = ["Date", "Description", "Quantity", "Amount", "Balance", "Reference"]
     cols = chance.randint(3, 6)
     words = [
@@ -52,7 +52,7 @@ def made(chance: random.Random) -> Rows:
         "Refund & credit",
     ]
     rows = [heads[:cols]]
-    for _ in range(chance.randint(4, 30)):
+    for _ in range(chance.randint(5, 16)):
         row = [
             f"{chance.randint(1, 28):02}/{chance.randint(1, 12):02}/2025",
             chance.choice(words),

@@ -37,6 +37,10 @@ _COUNTED = re.compile(r"(?:\b(?:page|image|seite)\s*|第\s*)\d+(?:\s*(?:of|/|von
 """Numbers that a model gives a page, not the page."""
 _PARTS = 4
 """Thoughts, and paragraphs of chatter at one end."""
+_TABULAR = re.compile(r"[ \t]*\||.*(?:</table>|\\end\{\w+\*?\})[ \t]*\Z", re.IGNORECASE)
+_SALUTATION = re.compile(
+    r"^\W*(?:dear|hi|hello|sehr geehrte|liebe|cher|chère|estimad|尊敬的|亲爱的)", re.I | re.MULTILINE
+)
 _STRUCTURED = re.compile(
     r"[ \t]*(?:\||<table\b|</table>|[-*+] |\\end\{|#{1,6} )|.*</table>[ \t]*\Z", re.IGNORECASE
 )
@@ -139,7 +143,10 @@ def _without_opening(text: str) -> tuple[str, list[str]]:
         if not line.strip():
             continue
         certainty = "likely" if INVENTED.fullmatch(line.strip()) else opening(line)
-        if certainty is None or (_STRUCTURED.match(line) and not line.lstrip().startswith("#")):
+        heading = line.lstrip().startswith("#")
+        if certainty is None or (_STRUCTURED.match(line) and not heading):
+            break
+        if certainty == "likely" and (sure or heading):  # a page begins so, after what is sure
             break
         said.append(line)
         sure = sure or certainty == "sure"
@@ -163,9 +170,8 @@ def _without_closing(text: str, chatty: bool) -> tuple[str, list[str]]:
         structured = bool(_STRUCTURED.match(last) or _FENCE.match(last))
         if certainty is None or not before or (head == before and not structured):
             break
-        if certainty == "likely" and not (
-            chatty or said or _FENCE.match(last) or (_offers(line) and structured)
-        ):
+        offered = bool(_TABULAR.match(last)) and _offers(line) and not _SALUTATION.search(text)
+        if certainty == "likely" and not (chatty or said or _FENCE.match(last) or offered):
             break
         if _has_numbers_of_its_own([line], before):
             break

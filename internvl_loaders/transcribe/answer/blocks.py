@@ -16,7 +16,7 @@ from internvl_loaders.document import Block
 from internvl_loaders.transcribe.answer import boxed, fences, latex
 from internvl_loaders.transcribe.answer.around import own_words
 from internvl_loaders.transcribe.answer.doubts import doubts
-from internvl_loaders.transcribe.answer.html import html_table, table_end
+from internvl_loaders.transcribe.answer.html import html_table, table_end, without_table
 from internvl_loaders.transcribe.answer.text import plain_blocks, text_blocks
 
 Kind = Literal["text", "code", "table", "latex", "formula"]
@@ -24,7 +24,8 @@ Kind = Literal["text", "code", "table", "latex", "formula"]
 _OPENING = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[ \t]*$"
     r"|(?P<table><table\b)"
-    rf"|^[ \t>]*(?P<latex>\\begin\{{(?P<grid>table\*?|{latex.GRIDS})\}})"
+    rf"|(?P<latex>\\begin\{{(?P<grid>table\*?|{latex.TABULARS})\}})"
+    r"|^[ \t>]*(?P<array>\\begin\{array\})"
     r"|^[ \t>]*(?P<dollars>\$\$)"
     r"|^[ \t>]*(?P<bracket>\\\[)"
     r"|^[ \t>]*(?P<environment>\\begin\{(?P<name>"
@@ -103,7 +104,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
             at = opening.end()
             continue
         piece, end = found
-        begin = opening.start("table") if piece.kind == "table" else opening.start()
+        begin = max(opening.start("table"), opening.start("latex"), opening.start())
         if text[start:begin].strip():
             yield _Piece("text", text[start:begin])
         if piece.text.strip():
@@ -124,10 +125,11 @@ def _closed(text: str, opening: re.Match[str]) -> tuple[_Piece, int] | None:
     if opening["table"]:
         begin = opening.start("table")
         end = table_end(text, begin)
-        return _Piece("table", text[begin:end]), end
-    if opening["latex"]:
-        begin = opening.start("latex")
-        end = latex.table_end(text, begin, opening["grid"]) or len(text)
+        inner = without_table(text[begin:end])
+        return _Piece("table" if inner is None else "text", inner or text[begin:end]), end
+    if name := opening["grid"] or (opening["array"] and "array"):
+        begin = opening.start("latex" if opening["latex"] else "array")
+        end = latex.table_end(text, begin, name) or len(text)
         return _Piece("latex", text[begin:end]), end
     paragraph = text.find("\n\n", after)
     limit = len(text) if paragraph < 0 else paragraph

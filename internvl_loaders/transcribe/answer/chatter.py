@@ -22,7 +22,8 @@ _SEEN = r"(?:image|picture|photo|photograph|screenshot|scanned (?:page|document|
 _TEXT = r"(?:text|content|contents|data|information|details|table|tables|words|transcription|transactions?)"
 _GIVEN = r"(?:provided|given|uploaded|attached|supplied|shared|input)"
 _WORK = (
-    rf"transcription(?! of )|transcription of (?:(?:the|this|your|all)\b ?)?(?:[\w-]+ ){{0,4}}{_THING}"
+    rf"transcrib(?:e|ing) (?:the|this|your) (?:\w+ ){{0,2}}{_THING}"
+    rf"|transcription(?! of )|transcription of (?:(?:the|this|your|all|its)\b ?)?(?:[\w-]+ ){{0,4}}{_THING}"
     rf"|transcribed (?:\w+ ){{0,3}}{_THING}|(?:text|content|page|document|image|table) transcribed"
     rf"|extracted (?:[\w-]+ ){{0,3}}(?:{_TEXT}|fields|values|items)|{_TEXT} (?:\w+ ){{0,2}}extracted"
     rf"|recogni[sz]ed (?:text|content|characters)|ocr (?:result|output|text|transcription)s?"
@@ -51,6 +52,8 @@ _OPENS = (
     rf"(?:{_YES}[,!.:]* )?{_HERE} the (?:(?:full|complete|requested|original) )?(?:text|content|contents"
     rf"|markdown)"
     r"(?: (?:in|of|from) the (?:\w+ )?(?:document|pdf|file|receipt|invoice|form|letter|statement))?:?",
+    rf"(?:based on|according to) (?:the|this) (?:\w+ )?{_SEEN}\b[^:]*:",
+    rf"(?:the )?(?:text|content|contents|words) (?:in|of|on|from) (?:the|this) (?:\w+ )?(?:{_SEEN}|page):?",
     rf"the {_SEEN} (?:shows|contains|displays|reads|says|includes|has) (?:the following |this )?"
     r"(?:text|content|table)\b.*",
     rf"(?:the|all) (?:[\w-]+ ){{0,3}}{_TEXT}(?: \w+){{0,3}} (?:in|on|from|of) the (?:\w+ )?(?:{_SEEN}|page)\b"
@@ -83,7 +86,10 @@ _LIKELY_OPENS = (
     rf"(?:{_YES}[,!.:]* )?(?:(?:based on|from|looking at|after) [^:]{{0,80}}, )?{_HERE}\b.*",
     rf"the (?:{_SEEN}|page|document|text|content|table) .*(?:following|as follows|reads|contains|shows"
     rf"|below).*",
-    r"(?:result|output|answer|final answer|response|transcription|text|content)s?:?",
+    r"(?:result|output|answer|final answer|response|transcription|text|content)s?:",
+    rf"(?:the|this) (?:{_GIVEN} )?(?:{_SEEN}|page|document)\b.*",
+    r"(?:这|这张|該|该|此)?(?:图片|圖片|图像|圖像|照片)(?:显示|顯示|展示|是|为|包含).*",
+    r"(?:文字|文本|内容|內容)+如下[：:]?",
     rf"{_CHINESE_YES}[：:]?",
     rf"(?:{_CHINESE_YES}[，,：:])?(?:以下|下面|下列|这|這)(?:是|为|為).{{0,80}}",
     r"(?:voici|ecco|hier (?:ist|sind)|aqu[ií] (?:está|están|tienes))\b.*",
@@ -105,6 +111,8 @@ _CLOSES = (
     r"(?:this|the(?: above)?|above is the|my) (?:is (?:a|the) )?(?:complete |full |faithful |exact |verbatim "
     r"|markdown |html )*(?:transcription|transcribed (?:text|content)|markdown|ocr (?:output|result"
     r"|text))\b.*",
+    r"this (?:html|markdown|latex|table|code|text|json)\b.*\b(?:in|of|from) the (?:\w+ )?"
+    rf"(?:{_SEEN}|original (?:document|table|page|layout))\b.*",
     rf"(?:the )?above (?:is|are|text|table|content)\b.*\b(?:{_WORK})\b.*",
     rf"i(?:'ve| have| tried| did| could| couldn't| was| can| cannot| can't| am| hope)\b.*\b(?:{_WORK}"
     rf"|{_SEEN})\b.*",

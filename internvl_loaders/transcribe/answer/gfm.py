@@ -51,10 +51,15 @@ def _rejoined(lines: Sequence[str], notes: list[str]) -> list[str]:
     place = 0
     while place < len(lines):
         line = lines[place]
-        if cols == 0 or _heads(lines, place):
-            if "|" in line and DELIMITER.fullmatch(line) and found and "|" in found[-1]:
-                cols = len(cells(line))
-                joined += _rejoin_head(found, cols)
+        if DELIMITER.fullmatch(line) and "|" in line and found and "|" in found[-1]:
+            cols = len(cells(line))
+            joined += _rejoin_head(found, cols)
+            found.append(line)
+            place += 1
+            continue
+        if cols == 0 and place + 1 < len(lines) and _are_alike(line, lines[place + 1]):
+            cols = len(cells(line))
+        if cols == 0:
             found.append(line)
             place += 1
             continue
@@ -85,6 +90,14 @@ def _rejoined(lines: Sequence[str], notes: list[str]) -> list[str]:
     if parted:
         notes.append("blank lines between the rows of a table were left out")
     return found
+
+
+def _are_alike(line: str, other: str) -> bool:
+    """Whether these are two rows of a table that has no head."""
+    both = (line, other)
+    return all(one.lstrip().startswith("|") and _closed(one) for one in both) and len(cells(line)) == len(
+        cells(other)
+    )
 
 
 def _rejoin_head(found: list[str], cols: int) -> int:

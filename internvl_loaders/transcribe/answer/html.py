@@ -53,6 +53,13 @@ def table_end(text: str, begin: int) -> int:
     return paragraph.start() if paragraph else limit
 
 
+def without_table(markup: str) -> str | None:
+    """What stands between the tags of a table that has no rows or cells but lines of markdown."""
+    if _ANY_PART.search(markup) or "|" not in markup:
+        return None
+    return _TABLE_TAG.sub("", markup)
+
+
 def html_table(markup: str, notes: list[str]) -> Iterator[Block]:
     """The table, before it its caption and what stood in it but in no cell."""
     reader = _Reader()

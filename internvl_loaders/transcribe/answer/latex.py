@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from internvl_loaders.document import Block
 from internvl_loaders.transcribe.answer.grid import MAX_SPAN, AnswerCell, table_block, table_of
 
-GRIDS = r"tabular\*?|tabularx|tabulary|tabu|longtable|array"
-_BEGIN = re.compile(rf"\\begin\{{({GRIDS})\}}")
+TABULARS = r"tabular\*?|tabularx|tabulary|tabu|longtable"
+_BEGIN = re.compile(rf"\\begin\{{({TABULARS}|array)\}}")
 _EDGE = re.compile(r"\\(begin|end)\{(\w+\*?)\}")
 _RULE = re.compile(
     r"\s*(?:\\(hline|midrule|toprule|bottomrule|endhead|endfirsthead|endfoot|endlastfoot|hhline|cline"

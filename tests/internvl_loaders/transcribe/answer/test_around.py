@@ -30,6 +30,11 @@ OPENINGS = [
     "Here is the Markdown version of the document:",
     "Here is the transcription of page 3:",
     "Here is the text:",
+    "I'll transcribe the page for you.",
+    "The provided image is a bank statement. Below is the extracted table:",
+    "The document appears to be an invoice. Here's a transcription of its contents:",
+    "Based on the image, the text is as follows:",
+    "图片显示了一张账单。内容如下：",
     "Here's the full content of the document:",
     "The image shows a receipt of Example Shop. Here is what it says:",
     "以下是文字内容：",
@@ -47,6 +52,7 @@ OPENINGS = [
     "以下は画像のテキストです：",
 ]
 CLOSINGS = [
+    "This HTML code represents the table in the image.",
     "This is the complete transcription of the page.",
     "Note: Some parts of the transcription may be inaccurate due to handwriting.",
     "Please note that the image resolution limits the accuracy.",
@@ -119,6 +125,9 @@ def test_an_offer_in_the_first_person_after_a_table_is_the_models() -> None:
     assert read_answer(f"{TABLE}\n\nLet me know if you need anything else!").blocks == tuple(blocks(TABLE))
     firm = "Please contact us if you have any questions."
     assert blocks(f"{TABLE}\n\n{firm}")[-1].text == firm
+    letter = "Dear Bob,\n\nhere are the fees:\n\n{}\n\nPlease let me know if you have questions."
+    for inner in (TABLE, "- one\n- two"):
+        assert blocks(letter.format(inner))[-1].text.startswith("Please let me know")
 
 
 @pytest.mark.parametrize("own", OF_PAGES)
@@ -144,6 +153,13 @@ def test_within_a_page_it_is_the_pages(said: str) -> None:
 def test_likely_openings_are_the_models_before_a_fence() -> None:
     for said in ("Sure!", "Here it is:", "Here is the invoice:", "好的：", "以下是账单："):
         assert read_answer(f"{said}\n\n```markdown\n{PAGE}\n```").blocks == tuple(blocks(PAGE))
+
+
+def test_what_follows_it_is_the_pages_though_a_model_might_say_it() -> None:
+    for own in ("## Results", "Result: 5", "Thank you", "The document is void."):
+        assert (
+            own_words(f"Here is the transcription of the page:\n\n{own}\n\nWords.")[0].strip().startswith(own)
+        )
 
 
 def test_a_number_that_stands_nowhere_else_is_not_left_out() -> None:

@@ -108,6 +108,12 @@ def test_rows_broken_over_lines(rows: str) -> None:
     assert "joined again" in notes
 
 
+def test_without_a_head_and_within_other_tags() -> None:
+    assert read("| a | b |\n| c | d |\n| e | \nf |")[0].grid() == [["a", "b"], ["c", "d"], ["e", "f"]]
+    assert read(f"<table>\n{HEAD}| 1 May | Rent of May | 5.00 |\n</table>")[0].grid() == WHOLE[:2]
+    assert [b.type for b in blocks(f"As in {LATEX} above.")] == ["paragraph", "table", "paragraph"]
+
+
 def test_a_head_broken_over_lines_and_blank_lines_between_rows() -> None:
     rows = "| 1 May | Rent of May | 5.00 |\n\n| 2 May | Fee | 1.00 |"
     assert read(f"| Date | Text\n| Sum |\n|---|---|---|\n{rows}")[0].grid() == WHOLE
