@@ -22,6 +22,7 @@ from internvl_llm.events import Finish, TextDelta, Usage
 from internvl_llm.messages import Image
 from internvl_llm.request import Request
 from internvl_loaders import Page, ParseOptions, aparse, parse, prompts
+from internvl_loaders.document import Document
 from internvl_loaders.errors import PageError
 from internvl_loaders.pipeline.run import sourced_pages
 from tests.kit.pdfs import pdf
@@ -516,3 +517,23 @@ def test_a_worker_may_send_anything() -> None:
             final.result(timeout=10)
     desk.close()
     assert_no_threads()
+
+
+def test_what_the_model_says_around_a_page_is_told_and_the_page_is_ok() -> None:
+    said = "Here is the transcription of the page:\n\n| a | b |\n|---|---|\n| 1 |\n\nTotal 42"
+    (page,) = read(scan(300), ScriptedEngine(said))
+    assert page.status == "ok"
+    assert [block.type for block in page.blocks] == ["table", "paragraph"]
+    assert "left out ('Here is the transcription of the page:')" in page.reason
+    assert "row 2 of a table was filled up" in page.reason
+
+
+def test_running_lines_and_tables_of_pages_that_a_model_read() -> None:
+    said = {
+        width: f"ACME Ltd.\n\n| Date | Amount |\n|---|---|\n| 0{n}/05/2025 | {n}.00 |\n\nPage {n} of 3"
+        for n, width in enumerate((300, 310, 320), start=1)
+    }
+    pages = read(scan(*said), ScriptedEngine(by_width(dict(said))))
+    assert [[block.type for block in page.blocks] for page in pages] == [["header", "table", "footer"]] * 3
+    (whole,) = Document.of(pages).running_tables
+    assert whole.table.grid()[1:] == [["01/05/2025", "1.00"], ["02/05/2025", "2.00"], ["03/05/2025", "3.00"]]
