@@ -36,8 +36,17 @@ def cells(line: str) -> list[str]:
 
 def _heads(lines: Sequence[str], place: int) -> bool:
     """Whether the line is the delimiter below a table's head."""
-    rule = lines[place]
-    return place > 0 and "|" in lines[place - 1] and "|" in rule and bool(DELIMITER.fullmatch(rule))
+    return place > 0 and "|" in lines[place - 1] and is_delimiter(lines, place)
+
+
+def is_delimiter(lines: Sequence[str], place: int) -> bool:
+    """Further down, single dashes are cells in which nothing is."""
+    line = lines[place]
+    return (
+        "|" in line
+        and bool(DELIMITER.fullmatch(line))
+        and ("--" in line or place < 2 or "|" not in lines[place - 2])
+    )
 
 
 def _closed(line: str) -> bool:
@@ -51,7 +60,7 @@ def _rejoined(lines: Sequence[str], notes: list[str]) -> list[str]:
     place = 0
     while place < len(lines):
         line = lines[place]
-        if DELIMITER.fullmatch(line) and "|" in line and found and "|" in found[-1]:
+        if found and "|" in found[-1] and is_delimiter(lines, place):
             cols = len(cells(line))
             joined += _rejoin_head(found, cols)
             found.append(line)
@@ -73,8 +82,12 @@ def _rejoined(lines: Sequence[str], notes: list[str]) -> list[str]:
                 place = after
                 parted += 1
             continue
-        if line.strip() == "|":  # behind a delimiter
+        if line.strip() == "|":  # of the row below, or behind a delimiter
             place += 1
+            if place < len(lines) and len(cells(lines[place])) == cols - 1 and _closed(lines[place]):
+                found.append(f"| {lines[place].lstrip()}")
+                joined += 1
+                place += 1
             continue
         if "|" not in line:
             cols = 0
@@ -126,16 +139,21 @@ def _next_row(lines: Sequence[str], place: int, cols: int) -> int | None:
 
 def _row(lines: Sequence[str], place: int, cols: int) -> tuple[str, int]:
     """The row that begins there, and the line after it."""
-    row, begins = lines[place], lines[place].lstrip().startswith("|")
-    if not begins or (len(cells(row)) >= cols and _closed(row)):
+    row = lines[place]
+    if not row.lstrip().startswith("|") or (len(cells(row)) >= cols and _closed(row)):
         return row, place + 1
     for after in range(place + 1, min(place + _MOST_PIECES, len(lines))):
         line = lines[after]
-        if not line.strip() or (line.lstrip().startswith("|") and line.strip() != "|" and _closed(row)):
+        # An empty cell at the seam: the blank beside it stands where no other row has one.
+        goes_on = (line[:1].isspace() and not lines[place][:1].isspace()) or (
+            lines[after - 1][-1:].isspace() and not lines[place - 1][-1:].isspace()
+        )
+        begins = line.lstrip().startswith("|") and line.strip() != "|" and not goes_on
+        if not line.strip() or (begins and _closed(row)):
             break
         if after + 1 < len(lines) and _heads(lines, after + 1):
             break
-        if line.lstrip().startswith("|") and line.strip() != "|" and len(cells(line)) >= cols:
+        if begins and len(cells(line)) >= cols:
             break
         row = f"{row.rstrip()} {line.strip()}"
         count = len(cells(row))

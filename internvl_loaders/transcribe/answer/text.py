@@ -129,8 +129,8 @@ def _table(lines: Sequence[str], notes: list[str]) -> Iterator[Block]:
     """A GFM table: rows may be ragged, and the header missing."""
     rows: list[list[AnswerCell]] = []
     header = 0
-    for line in lines:
-        if gfm.DELIMITER.fullmatch(line):
+    for place, line in enumerate(lines):
+        if gfm.is_delimiter(lines, place) or (place == 0 and gfm.DELIMITER.fullmatch(line)):
             header = header or len(rows)
         else:
             rows.append([_cell(cell) for cell in gfm.cells(line)])

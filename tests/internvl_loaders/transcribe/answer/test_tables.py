@@ -97,6 +97,7 @@ WHOLE = [["Date", "Text", "Sum"], ["1 May", "Rent of May", "5.00"], ["2 May", "F
         "| 1 May | Rent\nof May | 5.00 |\n| 2 May | Fee | 1.00 |",
         "| 1 May | Rent\nof\nMay | 5.00 |\n| 2 May | Fee | 1.00 |",
         "| 1 May |\nRent of May |\n5.00 |\n| 2 May | Fee | 1.00 |",
+        "| 1 May | Rent of May | \n 5.00 |\n| 2 May | Fee | 1.00 |",
         "| 1 May | Rent of May | 5.00\n|\n| 2 May | Fee | 1.00 |",
         "| 1 May | Rent of May\n| 5.00 |\n| 2 May | Fee | 1.00 |",
         "| 1 May | Rent of May | 5.00 |\n| 2 May | Fee | \n1.00 |",
@@ -112,6 +113,11 @@ def test_without_a_head_and_within_other_tags() -> None:
     assert read("| a | b |\n| c | d |\n| e | \nf |")[0].grid() == [["a", "b"], ["c", "d"], ["e", "f"]]
     assert read(f"<table>\n{HEAD}| 1 May | Rent of May | 5.00 |\n</table>")[0].grid() == WHOLE[:2]
     assert [b.type for b in blocks(f"As in {LATEX} above.")] == ["paragraph", "table", "paragraph"]
+
+
+def test_dashes_and_empty_cells_at_the_seam() -> None:
+    table, _ = read(HEAD + "| 1 May |\n | 5.00 |\n| - | - | - |\n|\n| Fee | 1.00 |")
+    assert table.grid()[1:] == [["1 May", "", "5.00"], ["-", "-", "-"], ["", "Fee", "1.00"]]
 
 
 def test_a_head_broken_over_lines_and_blank_lines_between_rows() -> None:
