@@ -127,7 +127,7 @@ def _twice(lines: Sequence[Line], every: Sequence[Atom], aligned: Aligned) -> It
         again = sum(len(every[n].text) for n in line.atoms if n in aligned.again)
         none = sum(len(every[n].text) for n in line.atoms if aligned.claims[n] is None)
         whole = again >= 0.6 * size and size >= 5 and len(texts) > 1
-        if size and (whole or (again + none >= 0.9 * size and texts in near)):
+        if size and (whole or (again + none >= 0.3 * size and len(texts) > 1 and texts in near)):
             yield line
         elif again:
             yield from _stretches(line, every, aligned)

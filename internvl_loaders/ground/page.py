@@ -9,6 +9,7 @@ from itertools import groupby
 
 from internvl_loaders.document import Block
 from internvl_loaders.ground.align import Aligned, align
+from internvl_loaders.ground.columns import misplaced
 from internvl_loaders.ground.coverage import Coverage, Line, coverage
 from internvl_loaders.ground.disputes import Reading, claim_box, differs, dispute, reading
 from internvl_loaders.ground.tokens import Atom, Token, atoms, fold, has_digit, tokens
@@ -54,12 +55,12 @@ def ground(blocks: Sequence[Block], witness: Witness) -> Grounded:
     every = [atom for unit in found for atom in unit]
     covered = coverage(list(_lines(blocks, units, found, starts)), every, aligned, layout, witness)
     page = _Page(units, found, starts, aligned, layout, witness, covered)
-    return Grounded(
-        tuple(page.block(number, block) for number, block in enumerate(blocks)),
-        () if covered.elsewhere else tuple(page.disputes(blocks)),
-        covered.findings,
-        covered,
-    )
+    placed = tuple(page.block(number, block) for number, block in enumerate(blocks))
+    if covered.elsewhere:
+        return Grounded(placed, (), covered.findings, covered)
+    tables = ((number, block.table) for number, block in enumerate(placed) if block.table is not None)
+    columns = [finding for number, table in tables for finding in misplaced(number, table)]
+    return Grounded(placed, tuple(page.disputes(blocks)), (*covered.findings, *columns), covered)
 
 
 def _units(blocks: Sequence[Block]) -> Iterator[Unit]:

@@ -195,6 +195,36 @@ def test_what_is_cut_off_invented_or_of_another_page() -> None:
     assert not grounded.disputes
 
 
+STATEMENT = """\
+Date      Details        Debit     Credit    Balance
+01/03     Opening                            100.00
+02/03     Rent           55.10                44.90
+03/03     Salary                   900.25    945.15
+04/03     Shop           12.35               932.80
+05/03     Refund                    20.20    953.00
+06/03     Cash           40.00               913.00
+07/03     Interest                   1.11    914.11
+08/03     Fee             5.01               909.10"""
+
+
+def test_a_figure_in_the_column_beside_its_own_is_found() -> None:
+    starts = (0, 10, 25, 33, 44)
+    rows = [
+        [line[a:b].strip() for a, b in zip(starts, (*starts[1:], None), strict=True)]
+        for line in STATEMENT.split("\n")
+    ]
+
+    def read(rows: list[list[str]]) -> Grounded:
+        cells = [Cell(row=r, col=c, text=text) for r, row in enumerate(rows) for c, text in enumerate(row)]
+        grid = Table(rows=len(rows), cols=5, cells=tuple(cells))
+        return ground([Block(type="table", table=grid)], witness(STATEMENT))
+
+    assert not read(rows).findings
+    rows[4][2], rows[4][3] = "", rows[4][2]
+    (finding,) = read(rows).findings
+    assert (finding.check, finding.text) == ("column", "'12.35' is in column 4 and stands under column 3")
+
+
 def test_hostile_texts_are_read_too() -> None:
     chance = random.Random(1)
     letters = "0O1lI. ,\n\u0301\u200b٣三ﬁ½<|>&\ud83d\ude00$S-"
