@@ -25,8 +25,9 @@ _OTHER_NUMBER, _OTHER_WORD = 0.8, 1.25
 _PART, _TORN, _REST = 0.25, 0.2, 0.05
 """Of ending within a piece; of going on in the next one, each time; of going on within one."""
 _ALIKE = 0.5
-_NEAR = 0.16
-"""Cost of the way to an equal piece up to which nothing less alike is looked at."""
+_NEAR, _CLOSE = 0.16, 0.6
+"""Cost of the way to an equal piece up to which nothing less alike is looked at; how far behind the best a state
+may be from which it is."""
 _STATES, _RUN, _BEHIND = 8, 3, 0.9
 """States that are kept; equal atoms in a row after which none is that is so much behind."""
 _FEW, _MANY = 6, 12
@@ -55,7 +56,7 @@ class _State:
     place: tuple[int, int] | None
     """The piece, and the character of it up to which it is used."""
     run: int = 0
-    """Atoms up to here that were read the same and followed each other at no cost."""
+    """Atoms up to here that were read the same and followed each other at hardly a cost."""
 
 
 @dataclass
@@ -103,14 +104,15 @@ def _step(texts: Sequence[str], number: int, text: str, states: list[_State], wi
     def offer(cost: float, before: _State, claim: Claim | None, place: tuple[int, int] | None) -> None:
         held = best.get(place)
         if held is None or cost < held.cost:
-            run = before.run + 1 if claim is not None and claim.exact and cost == before.cost else 0
+            run = before.run + 1 if claim is not None and claim.exact and cost <= before.cost + _NEAR else 0
             best[place] = _State(cost, before, claim, place, run)
 
     cheapest = states[0].cost
     for state in states:
         offer(state.cost + _NOT_THERE, state, None, state.place)
         if state.place is not None:
-            for cost, claim in _going_on(text, state.place, witness):
+            close = state.cost <= cheapest + _CLOSE
+            for cost, claim in _going_on(text, state.place, witness, close=close):
                 offer(state.cost + cost, state, claim, (claim.last, claim.until))
     least = min(s.cost for s in best.values())
     if least > cheapest:  # not simply going on
@@ -123,7 +125,8 @@ def _step(texts: Sequence[str], number: int, text: str, states: list[_State], wi
     return [s for s in kept[:_STATES] if s.cost <= limit]
 
 
-def _going_on(text: str, place: tuple[int, int], witness: Map) -> list[tuple[float, Claim]]:
+def _going_on(text: str, place: tuple[int, int], witness: Map, *, close: bool) -> list[tuple[float, Claim]]:
+    """What is only alike is looked at from a place that is `close` to being the best."""
     piece, at = place
     found: list[tuple[float, Claim]] = []
     whole = witness.pieces[piece].text
@@ -134,7 +137,7 @@ def _going_on(text: str, place: tuple[int, int], witness: Map) -> list[tuple[flo
         rest = 0.0
     pieces, after = witness.pieces, witness.after(piece)
     same = [(cost + rest, Claim(t, 0, t, len(text), True)) for t, cost in after if pieces[t].text == text]
-    if same and min(same)[0] <= _NEAR:
+    if not close or (same and min(same)[0] <= _NEAR):
         return found + same
     for target, cost in after:
         _compare(text, target, 0, cost + rest, witness, found)

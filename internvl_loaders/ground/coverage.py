@@ -19,7 +19,7 @@ _SURE_PAGE = 0.9
 _MISSED, _NOT_SEEN = 0.35, 0.7
 """Share of a witness's line that the transcription has, up to which it lacks the line; share of a line
 that the witness has not, from which it is not on the page."""
-_ELSEWHERE, _ENOUGH = 0.3, 10
+_ELSEWHERE, _ENOUGH = 0.45, 10
 """Share of both texts that they have in common, below which they are not of one page; pieces of both from
 which that is said."""
 _LONG = 40
