@@ -26,8 +26,8 @@ _PART, _TORN, _REST = 0.25, 0.2, 0.05
 """Of ending within a piece; of going on in the next one, each time; of going on within one."""
 _ALIKE = 0.5
 _NEAR, _CLOSE = 0.16, 0.6
-"""Cost of the way to an equal piece up to which nothing less alike is looked at; how far behind the best a state
-may be from which it is."""
+"""Cost of the way to an equal piece up to which nothing less alike is looked at; how far behind the best way
+one may be from which it is."""
 _STATES, _RUN, _BEHIND = 8, 3, 0.9
 """States that are kept; equal atoms in a row after which none is that is so much behind."""
 _FEW, _MANY = 6, 12
