@@ -32,8 +32,11 @@ from internvl_loaders.structure.running_lines import marked
 from internvl_loaders.transcribe.answer.blocks import read_answer
 
 SEED = 14
-MADE = 24
+MADE = 12
 """Tables that are made; as many documents of running tables are made for each case."""
+
+MOST = 120
+"""Rows and cells of a true table: TEDS is slow on larger ones."""
 
 Rows = list[list[str]]
 
@@ -170,7 +173,7 @@ def broken(tables: Sequence[str], breaks: dict[str, Break], plain: Callable[[str
 def true_tables(data: Path) -> Iterator[str]:
     for path in sorted(data.rglob("*.html")):
         for table in re.findall(r"<table\b.*?</table>", path.read_text(encoding="utf-8"), re.DOTALL):
-            if table.count("<tr") > 1 and "<table" not in table[6:]:
+            if table.count("<tr") > 1 and table.count("<t") < MOST and "<table" not in table[6:]:
                 yield table
 
 
@@ -287,7 +290,6 @@ def main() -> None:
     grids = [made(chance) for _ in range(MADE)]
     gfm = MarkdownIt("commonmark").enable("table")
     result = {
-        "html, open set": broken(list(true_tables(options.data)), HTML_BREAKS, str),
         "html, made": broken([as_html(rows) for rows in grids], HTML_BREAKS, str),
         "gfm, made": broken([as_gfm(rows) for rows in grids], _gfm_breaks(), gfm.render),
         "latex, made": {
@@ -298,6 +300,7 @@ def main() -> None:
             }
         },
         "running tables": running(),
+        "html, open set": broken(list(true_tables(options.data)), HTML_BREAKS, str),
     }
     text = json.dumps(result, indent=1)
     print(text)
