@@ -41,6 +41,7 @@ Images = Literal["none", "figures", "pages", "all"]
 WitnessName = Literal["auto", "text-layer", "rapidocr", "none"]
 Struck = Literal["mark", "omit"]
 Unseen = Literal["omit", "keep"]
+Annotations = Literal["omit", "keep"]
 
 SAME_PAGES: Mapping[str, Any] = dict.fromkeys(
     ("pages", "password", "on_error", "jobs", "attachments", "in_flight", "cache_dir", "allow_hosts"), True
@@ -141,6 +142,10 @@ class ParseOptions(BaseModel):
     struck: Annotated[Struck, Field(description="Text that is struck through: marked, or left out")] = "mark"
     unseen: Annotated[
         Unseen, Field(description="Text that is in the file but does not show on the page: left out, or kept")
+    ] = "omit"
+    annotations: Annotated[
+        Annotations,
+        Field(description="Sticky notes of PDFs and remarks on marked text: left out, or behind their page"),
     ] = "omit"
     images: Annotated[Images, Field(description="Images to keep")] = "none"
     words: Annotated[bool, Field(description="Keep words with boxes in every block.")] = False

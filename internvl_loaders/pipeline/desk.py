@@ -169,7 +169,7 @@ def _transcribed(page: Page, transcript: Transcript, *more: str) -> Page:
     read = read_answer(transcript.text)
     return page.model_copy(
         update={
-            "blocks": read.blocks,
+            "blocks": (*read.blocks, *page.blocks),  # those are of the file alone, such as comments
             "status": status,
             "reason": _joined(page.reason, *transcript.reasons, *more, *read.notes),
             "attempts": transcript.attempts,

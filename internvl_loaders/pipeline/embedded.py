@@ -37,6 +37,24 @@ def read_embedded(draft: Draft, reader: PdfReader | ImageReader) -> None:
     draft.reasons.append(f"{placeholder}, and {len(values):,} values filled in were read")
 
 
+def read_comments(draft: Draft, reader: PdfReader | ImageReader, index: int) -> None:
+    """Behind what the page shows; a comment that says who wrote it begins with that."""
+    try:
+        comments = reader.comments(index)
+    except Exception as error:
+        if starved(error):
+            raise
+        draft.reasons.append(f"comments on the page cannot be read ({type(error).__name__}: {error})"[:250])
+        return
+    draft.blocks += [
+        Block(
+            type="paragraph",
+            text=f"[Comment by {c.author}: {c.text}]" if c.author else f"[Comment: {c.text}]",
+        )
+        for c in comments
+    ]
+
+
 def embedded_files(names: Sequence[str]) -> list[str]:
     """What a page says of the files in its document."""
     if not names:

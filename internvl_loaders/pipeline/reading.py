@@ -21,7 +21,7 @@ from internvl_loaders.errors import PageError
 from internvl_loaders.ground.witness import Witness, WitnessWord
 from internvl_loaders.options import ParseOptions
 from internvl_loaders.pipeline.draft import Draft, encoded, lies_on, may_hold_text, width
-from internvl_loaders.pipeline.embedded import read_embedded
+from internvl_loaders.pipeline.embedded import read_comments, read_embedded
 from internvl_loaders.pipeline.looks import DPI, with_marks, without_unseen
 from internvl_loaders.readers.open import open_document
 from internvl_loaders.readers.turn import upright
@@ -196,6 +196,8 @@ class OpenDocument:
 
     def _page(self, draft: Draft, index: int) -> Page:
         notes = self.reader.notes(index)
+        if self.options.annotations == "keep":
+            read_comments(draft, self.reader, index)
         if index == 0:
             read_embedded(draft, self.reader)
         self._late = draft.late > 0

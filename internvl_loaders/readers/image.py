@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from internvl_llm.media import image as media
 from internvl_loaders.content import Content, Rect
+from internvl_loaders.readers.comments import Comment
 
 
 class ImageReader(media.ImageReader):
+    def comments(self, index: int) -> list[Comment]:
+        return []
+
     def attached(self) -> list[str]:
         return []
 

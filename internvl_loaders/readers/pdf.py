@@ -9,6 +9,7 @@ from internvl_loaders.errors import limit_error
 
 if TYPE_CHECKING:
     from internvl_loaders.content import Content
+    from internvl_loaders.readers.comments import Comment
 
     class _Backend(media.Backend, Protocol):
         def content(self, index: int) -> Content: ...
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
         def attached_file(self, index: int, most: int) -> bytes | None: ...
 
         def xfa(self, most: int) -> bytes | None: ...
+
+        def comments(self, index: int) -> list[Comment]: ...
 
         def content_bytes(self, index: int, most: int) -> int:
             """Bytes of the page's content once decompressed, counted to `most` and one; 0 if unknown."""
@@ -34,6 +37,10 @@ class PdfReader(media.PdfReader["_Backend"]):
 
     def content(self, index: int) -> Content:
         return self._page(index, self._order, "read", lambda backend: self._bounded(backend, index))
+
+    def comments(self, index: int) -> list[Comment]:
+        """What was noted on the page, and shows on a screen only when it is clicked."""
+        return self._backend(self.name).comments(index)
 
     def attached(self) -> list[str]:
         """The names of the files embedded in the document, which may be anything."""

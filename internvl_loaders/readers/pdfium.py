@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from internvl_llm.media import pdfium as media
-from internvl_loaders.content import Content, Field
+from internvl_loaders.content import Content, Field, Rect
 from internvl_loaders.readers import pdfium_attached as attached
+from internvl_loaders.readers.comments import Comment, told
 from internvl_loaders.readers.cover import hide_covered, may_cover
 from internvl_loaders.readers.outline import Outline
 from internvl_loaders.readers.pdfium_fields import fields_of, links_of
@@ -21,13 +22,23 @@ class PdfiumReader(media.PdfiumReader):
     def __init__(self, document: Any) -> None:
         super().__init__(document)
         self._fields: dict[int, list[Field]] = {}
+        self._comments: dict[int, list[Comment]] = {}
         self._outline = Outline(lambda: _entries(document))
 
     def _page(self, index: int, look: Callable[[Any], None] | None = None) -> Any:
-        """Made part of the page's content, form fields are none any more."""
+        """Made part of the page's content, form fields and comments are none any more."""
         if index not in self._fields:
             self._fields[index] = fields_of(self._document, index, _upright)
+            self._comments[index] = self._noted(index)
         return super()._page(index, look)
+
+    def _noted(self, index: int) -> list[Comment]:
+        page = self._document[index]
+        try:
+            found, matrix = attached.comments_of(page), _upright(page)
+        finally:
+            page.close()
+        return told(comment._replace(rect=_box(comment.rect, matrix)) for comment in found)
 
     def content_bytes(self, index: int, most: int) -> int:
         return 0  # pdfium does not tell
@@ -40,6 +51,11 @@ class PdfiumReader(media.PdfiumReader):
 
     def xfa(self, most: int) -> bytes | None:
         return attached.xfa_of(self._document, most)
+
+    def comments(self, index: int) -> list[Comment]:
+        if index not in self._comments:
+            self._page(index).close()
+        return self._comments[index]
 
     def content(self, index: int) -> Content:
         struck_out: list[list[Point]] = []
@@ -78,6 +94,11 @@ def _entries(document: Any) -> Iterator[tuple[int, str, int]]:
         page = target.get_index() if target else None
         if page is not None:
             yield entry.level + 1, entry.get_title(), page
+
+
+def _box(rect: Rect, matrix: Matrix) -> Rect:
+    (x0, y0), (x1, y1) = _moved((rect.x0, rect.y0), matrix), _moved((rect.x1, rect.y1), matrix)
+    return Rect(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
 
 
 def _moved(point: Point, matrix: Matrix) -> Point:

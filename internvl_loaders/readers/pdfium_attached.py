@@ -1,4 +1,4 @@
-"""Files embedded in a PDF, and the data of XFA forms, through pypdfium2."""
+"""Files embedded in a PDF, comments, and the data of XFA forms, through pypdfium2."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import Any
 
 import pypdfium2.raw as c
 
+from internvl_loaders.content import Rect
+from internvl_loaders.readers.comments import LONGEST, MOST_COMMENTS, Comment
+
 MOST_FILES = 1_000
+_SHOWN = {c.FPDF_ANNOT_FREETEXT, c.FPDF_ANNOT_POPUP, c.FPDF_ANNOT_WIDGET, c.FPDF_ANNOT_LINK}
+"""Text of the page, what shows another's text, fields, and links."""
 
 
 def names_of(document: Any) -> list[str]:
@@ -25,6 +30,31 @@ def file_of(document: Any, index: int, most: int) -> bytes | None:
     if size.value > most:
         return None
     return bytes(attachment.get_data())
+
+
+def comments_of(page: Any) -> list[Comment]:
+    """In PDF coordinates: y0 is the bottom."""
+    found: list[Comment] = []
+    for i in range(c.FPDFPage_GetAnnotCount(page)):
+        if len(found) == MOST_COMMENTS:
+            break
+        annotation, box = c.FPDFPage_GetAnnot(page, i), c.FS_RECTF()
+        if not annotation:
+            continue
+        unseen = c.FPDFAnnot_GetFlags(annotation) & (c.FPDF_ANNOT_FLAG_HIDDEN | c.FPDF_ANNOT_FLAG_NOVIEW)
+        shown = c.FPDFAnnot_GetSubtype(annotation) in _SHOWN
+        if not unseen and not shown and c.FPDFAnnot_GetRect(annotation, box):
+            rect = Rect(box.left, box.bottom, box.right, box.top)
+            found.append(Comment(rect, _value(annotation, b"Contents"), _value(annotation, b"T")))
+        c.FPDFPage_CloseAnnot(annotation)
+    return found
+
+
+def _value(annotation: Any, key: bytes) -> str:
+    size = c.FPDFAnnot_GetStringValue(annotation, key, None, 0)
+    data = (c.FPDF_WCHAR * (size // 2 + 1))()
+    c.FPDFAnnot_GetStringValue(annotation, key, data, size)
+    return bytes(data).decode("utf-16-le", "replace").split("\0")[0][:LONGEST]
 
 
 def xfa_of(document: Any, most: int) -> bytes | None:

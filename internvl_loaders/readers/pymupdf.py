@@ -15,6 +15,7 @@ from pymupdf import mupdf
 from internvl_llm.media import pymupdf as media
 from internvl_loaders.content import Content, PageLink, Rect
 from internvl_loaders.readers import pymupdf_attached as attached
+from internvl_loaders.readers.comments import Comment
 from internvl_loaders.readers.cover import Painted, hide_covered, may_cover
 from internvl_loaders.readers.glyphs import Glyph, axis_of, is_pale, style_of
 from internvl_loaders.readers.outline import Outline
@@ -60,6 +61,9 @@ class PyMuPDFReader(media.PyMuPDFReader):
 
     def xfa(self, most: int) -> bytes | None:
         return attached.xfa_of(self._document, most)
+
+    def comments(self, index: int) -> list[Comment]:
+        return attached.comments_of(self._document[index])
 
     def content(self, index: int) -> Content:
         page = self._document[index]

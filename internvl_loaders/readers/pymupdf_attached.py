@@ -1,4 +1,4 @@
-"""Files embedded in a PDF, and the data of XFA forms, through PyMuPDF."""
+"""Files embedded in a PDF, comments, and the data of XFA forms, through PyMuPDF."""
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
@@ -6,6 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from pymupdf import mupdf
+
+from internvl_loaders.content import Rect
+from internvl_loaders.readers.comments import MOST_COMMENTS, Comment, told
+from internvl_loaders.readers.pymupdf_fields import HIDDEN
 
 MOST_FILES = 1_000
 
@@ -33,6 +37,19 @@ def xfa_of(document: Any, most: int) -> bytes | None:
         if str(mupdf.pdf_to_text_string(mupdf.pdf_array_get(packets, i))) == "datasets":
             return _content(mupdf.pdf_array_get(packets, i + 1), most) or b""
     return b""
+
+
+def comments_of(page: Any) -> list[Comment]:
+    found: list[Comment] = []
+    for annotation in page.annots():
+        kind = annotation.type[0]
+        if len(found) == MOST_COMMENTS:
+            break
+        if kind in (mupdf.PDF_ANNOT_FREE_TEXT, mupdf.PDF_ANNOT_POPUP) or annotation.flags & HIDDEN:
+            continue  # the first is text of the page, the second shows another's
+        box, info = annotation.rect * page.rotation_matrix, annotation.info
+        found.append(Comment(Rect(box.x0, box.y0, box.x1, box.y1), info["content"], info["title"]))
+    return told(found)
 
 
 def _specs(document: Any) -> list[Any]:
