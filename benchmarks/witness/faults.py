@@ -49,6 +49,7 @@ def numeric(page: TruePage) -> list[Place]:
         for r, row in enumerate(page.rows)
         for p, (text, _) in enumerate(row)
         for found in _NUMERIC.finditer(text)
+        if found[0] != "0" or found.start() or p  # how some truths write a bullet
     ]
 
 

@@ -40,7 +40,7 @@ def pages(
     in it yet, but with `kept_only`."""
     for entry in load_manifest(truth):
         kind = entry.path.partition("/")[0]
-        if kind not in kinds:
+        if kind not in kinds or (entry.pages or 1) > 1:  # whose truth is that of all pages
             continue
         rows = () if kept_only and not _kept(words, entry.path).exists() else _rows(truth, entry)
         if rows:
