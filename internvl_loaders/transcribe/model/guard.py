@@ -31,7 +31,8 @@ _TAIL, _TAIL_WORDS, _TAIL_DISTINCT, _TAIL_LINE = 6000, 400, 0.15, 40
 """Likewise over lines, of four words, where these are so long on average: short ones are lists."""
 _DIGITS = 0.02
 """Share of digits from which words may well be alike: it is the figures that tell something."""
-_PARAGRAPH, _PARAGRAPH_WORDS, _PARAGRAPHS = 200, 20, 3
+_PARAGRAPH, _PARAGRAPH_WORDS, _PARAGRAPHS = 120, 15, 3
+"""Characters and distinct words of a line that no page has so many times."""
 _WITNESS_TIMES, _WITNESS_MORE, _WITNESS_LEAST = 2, 1000, 200
 """An answer has at most so many times the letters and digits that another reading of the page has, and some
 more; below the least that reading saw too little to tell."""
@@ -95,15 +96,22 @@ class Guard:
         """What is wrong with the whole text; `stopped` is whether it was ended before its time."""
         if stopped and (loop := repetition.at_end(self.text, stopped=True)):
             return _endless(loop)
-        return self._look(self._size) if self._size > self._checked else None
+        found = self._look(self._size) if self._size > self._checked else None
+        if found is None and not self._known(self._size):
+            found = next(self._same_paragraphs(self.text + "\n", self._size + 1), None)
+        return found
 
     def _look(self, size: int) -> Degeneration | None:
         text, since, self._checked = self.text, self._checked, size
-        known = self.witness is not None and size <= self.witness
+        known = self._known(size)
         if loop := repetition.at_end(text, size, known=known):
             return _endless(loop)
         self._note(text, since, size)
         return next(self._runaways(text, since, size, known=known), None)
+
+    def _known(self, size: int) -> bool:
+        """Whether another reading has as much text as this."""
+        return self.witness is not None and size <= self.witness
 
     def _note(self, text: str, since: int, size: int) -> None:
         """Where the new text ends and breaks; the character before it too, as its mark may have waited."""

@@ -149,7 +149,7 @@ def next_attempt(
     history: Sequence[Answer],
     *,
     budget: Budget = Budget(),
-    context_tokens: int,
+    context_tokens: int = 32_768,
     samples: int = 1,
     min_tiles: int = 1,
 ) -> Attempt | None:

@@ -97,6 +97,7 @@ def test_a_paragraph_between_others_may_come_twice() -> None:
     told = degeneration(text)
     assert told is not None and "the same paragraph 3 times" in told.what
     assert text[: told.start].count(paragraph) == 2
+    assert degeneration("\n\n".join([paragraph] * 3)) is not None, "the last one ends with the text"
     assert degeneration("\n\n".join([paragraph, others[0], paragraph])) is None
     assert degeneration(text, witness=len(text)) is None, "the page has that much"
 
