@@ -18,11 +18,11 @@ from typing import Any
 import cv2
 import numpy as np
 import PIL.Image
-from PIL import ImageOps
 
 from benchmarks.witness.upright import cases
 from internvl_loaders.evaluate.metrics import text_scores
 from internvl_loaders.structure.page import structure
+from internvl_loaders.transcribe.ocr.light import lightened
 from internvl_loaders.transcribe.ocr.rapidocr import RapidOCRTranscriber
 
 
@@ -40,17 +40,13 @@ def pale(pixels: Any) -> Any:
 CHANGES = {"as it is": lambda pixels: pixels, "dark": dark, "pale": pale}
 
 
-def stretched(image: PIL.Image.Image) -> PIL.Image.Image:
-    return ImageOps.autocontrast(image, cutoff=1, preserve_tone=True)
-
-
 def equalised(image: PIL.Image.Image) -> PIL.Image.Image:
     light, a, b = cv2.split(cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2LAB))
     light = cv2.createCLAHE(3.0, (8, 8)).apply(light)
     return PIL.Image.fromarray(cv2.cvtColor(cv2.merge([light, a, b]), cv2.COLOR_LAB2RGB))
 
 
-WAYS = {"nothing": lambda image: image, "stretched": stretched, "equalised": equalised}
+WAYS = {"nothing": lambda image: image, "stretched": lightened, "equalised": equalised}
 
 
 def main() -> int:

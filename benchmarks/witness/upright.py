@@ -76,8 +76,8 @@ def main() -> int:
         for name, turn, tilt in VARIANTS:
             page = reader.upright(changed(image, turn, tilt))
             plain = plain or page
-            level = abs(page.skew - plain.skew - tilt) <= _LEVEL
-            if page.rotation != (plain.rotation + turn) % 360 or not level:
+            found, wanted = page.rotation + page.skew, plain.rotation + plain.skew + turn + tilt
+            if abs((found - wanted + 180) % 360 - 180) > _LEVEL:
                 result["wrong"].append((path, name, page.rotation, round(page.skew, 2)))
             if path in read:
                 blocks = structure(reader.read(page.image, 200).content)

@@ -179,6 +179,12 @@ class OpenDocument:
         if scale < 1:
             wanted = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
             image = image.resize(wanted, reducing_gap=2.0)
+        if not verdict.sound:
+            from internvl_loaders.transcribe.ocr.light import is_dim, lightened
+
+            if is_dim(image):
+                image = lightened(image)
+                draft.reasons.append("its image is dark or pale, and was shown with more contrast")
         return self._page(draft, index), image
 
     def seen(self, number: int, threads: int, *, moved: bool) -> Witness:

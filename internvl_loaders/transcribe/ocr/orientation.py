@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SURE = 0.93
 """Mean confidence from which lines are taken to be read the right way up."""
+LEAST_SKEW = 0.3
+"""Degrees below which a page is level."""
 _SAMPLE = 8
 _SAMPLE_RATIO = 10.0
 """Length by height of the lines a sample prefers: long enough to tell, short enough to be quick."""
@@ -157,12 +159,34 @@ def turn(image: Array, rotation: int) -> Array:
     return np.ascontiguousarray(np.rot90(image, rotation // 90)) if rotation else image
 
 
-def turn_quads(quads: Array, rotation: int, height: int, width: int) -> Array:
-    """Quads on the page that `turn` gives of one of that height and width; corners are named as they lie."""
+def turn_points(points: Array, rotation: int, height: int, width: int) -> Array:
+    """Where points lie on the page that `turn` gives of one of that height and width."""
     for _ in range(rotation // 90):
-        quads = np.stack([quads[..., 1], width - quads[..., 0]], axis=-1)[:, [1, 2, 3, 0]]
+        points = np.stack([points[..., 1], width - points[..., 0]], axis=-1)
         height, width = width, height
-    return quads
+    return points
+
+
+def turn_quads(quads: Array, rotation: int, height: int, width: int) -> Array:
+    """Likewise of quads; corners are named as they lie."""
+    corners = [(corner + rotation // 90) % 4 for corner in range(4)]
+    return turn_points(quads, rotation, height, width)[:, corners]
+
+
+def level(image: Array, quads: Array, rotation: int) -> tuple[Array, Array, int, float]:
+    """The page and its quads straightened, and the clockwise turn and tilt undone by then.
+
+    Lines that are tilted so far that they run rather down the page tell of a quarter turn more.
+    """
+    skew = find_skew(quads)
+    if abs(skew) > 45:
+        quarter = 90 if skew > 0 else 270
+        quads = turn_points(quads, quarter, *image.shape[:2])
+        image, rotation = turn(image, quarter), (rotation + quarter) % 360
+        skew -= 90 if skew > 0 else -90
+    if abs(skew) < LEAST_SKEW:
+        return image, quads, rotation, 0.0
+    return *straighten(image, quads, skew), rotation, skew
 
 
 def find_skew(quads: Array) -> float:

@@ -17,12 +17,11 @@ from internvl_loaders.transcribe import OCRPage, UprightPage
 from internvl_loaders.transcribe.ocr import lone
 from internvl_loaders.transcribe.ocr.orientation import (
     find_rotation,
-    find_skew,
+    level,
     mean_confidence,
     read_upward,
     running_down,
     sides,
-    straighten,
     turn,
     turn_quads,
 )
@@ -52,7 +51,6 @@ _LINE, _UNREAD_LINES, _UNREAD = 4.0, 3, 0.1
 which it is said that they were not read."""
 _AT_ONCE = 64
 """Lines between two looks at the time."""
-_LEAST_SKEW = 0.3
 _ABOVE, _BELOW = 1.5, 2.5
 """Pixels, at the scale text was looked for, by which a quad is higher than the font size of its line.
 
@@ -89,11 +87,7 @@ class RapidOCRTranscriber:
             for i, line in upward.items():
                 known[i], crops[i], quads[i] = line, crops[i][::-1, ::-1], quads[i][[2, 3, 0, 1]]
         with clock("orient"):
-            skew = find_skew(quads)
-            if abs(skew) >= _LEAST_SKEW:
-                page, quads = straighten(page, quads, skew)
-            else:
-                skew = 0.0
+            page, quads, rotation, skew = level(page, quads, rotation)
         lines = [
             _TextLine(line, crops[i], quads[i], bool(down[i]), float(scales[i]))
             for i, line in sorted(_without_specks(known).items())
@@ -139,11 +133,7 @@ class RapidOCRTranscriber:
             quads = turn_quads(quads, rotation, *page.shape[:2])
             page = turn(page, rotation)
             _, lines = find_rotation(page, quads, self._networks.recognise)
-        skew = find_skew(quads)
-        if abs(skew) >= _LEAST_SKEW:
-            page, _ = straighten(page, quads, skew)
-        else:
-            skew = 0.0
+        page, _, rotation, skew = level(page, quads, rotation)
         confidence = mean_confidence(lines.values()) if lines else None
         return UprightPage(_image(page, image, rotation, skew), rotation, skew, confidence)
 

@@ -379,6 +379,16 @@ def test_what_is_blurred_gets_more_tiles(blur: int, least: int) -> None:
     assert [(one.min_tiles, one.max_tiles) for one in engine.requests] == [(least, 24), (1, 1)]
 
 
+def test_a_dark_photograph_is_shown_with_more_contrast() -> None:
+    engine = ScriptedEngine("text")
+    clear = lines("Total of the year 42", "Paid by card on Monday")
+    for image in (clear, clear.point(lambda value: value // 5)):
+        (page,) = read(image, engine)
+    first, second = (max(shown(one).convert("L").tobytes()) for one in engine.requests)
+    assert first == 255 and second > 60
+    assert page.status == "ok" and "more contrast" in page.reason
+
+
 @pytest.mark.parametrize("tilt", [-3.0, 3.0])
 def test_a_tilted_scan_is_shown_level(tilt: float) -> None:
     """Whichever way it lies; the lines' feet are where they are on the straight page."""

@@ -20,6 +20,7 @@ from internvl_loaders.transcribe.ocr.orientation import (
 )
 from internvl_loaders.transcribe.ocr.ppocr import _tiles, clockwise
 from internvl_loaders.transcribe.ocr.rapidocr import RapidOCRTranscriber
+from tests.kit.pages import page
 
 POEM = "床前明月光疑是地上霜举头望明月低头思故乡春眠不觉晓处处闻啼鸟"
 
@@ -69,6 +70,17 @@ def test_quads_turn_with_their_page(rotation: int) -> None:
     assert (width, height) == ((200, 30) if rotation % 180 == 0 else (30, 200))
     assert np.argmin(turned.sum(axis=1)) == 0, "the first corner is the upper left one"
     assert np.argmax(turned.sum(axis=1)) == 2
+
+
+@pytest.mark.parametrize("tilt", [-4.0, 4.0])
+@pytest.mark.parametrize("rotation", [90, 270])
+def test_a_page_turned_and_tilted_is_both(rotation: int, tilt: float) -> None:
+    """Whichever way its lines are boxed, it comes back in its own shape."""
+    upright = page()
+    tilted = upright.rotate(-tilt, expand=True, fillcolor="white", resample=PIL.Image.Resampling.BICUBIC)
+    found = RapidOCRTranscriber(1).upright(tilted.rotate(-rotation, expand=True))
+    assert (found.rotation, found.skew) == (rotation, pytest.approx(tilt, abs=0.5))
+    assert found.image.width > found.image.height
 
 
 def test_an_upright_character_is_no_text_running_down() -> None:
