@@ -167,12 +167,6 @@ def turn_points(points: Array, rotation: int, height: int, width: int) -> Array:
     return points
 
 
-def turn_quads(quads: Array, rotation: int, height: int, width: int) -> Array:
-    """Likewise of quads; corners are named as they lie."""
-    corners = [(corner + rotation // 90) % 4 for corner in range(4)]
-    return turn_points(quads, rotation, height, width)[:, corners]
-
-
 def level(image: Array, quads: Array, rotation: int) -> tuple[Array, Array, int, float]:
     """The page and its quads straightened, and the clockwise turn and tilt undone by then.
 

@@ -23,7 +23,6 @@ from internvl_loaders.transcribe.ocr.orientation import (
     running_down,
     sides,
     turn,
-    turn_quads,
 )
 from internvl_loaders.transcribe.ocr.ppocr import PPOCR, Line, cut_out
 from internvl_loaders.transcribe.ocr.ruling import find_figures, find_rulings
@@ -130,8 +129,8 @@ class RapidOCRTranscriber:
         quads = self._detect(page).quads
         rotation, lines = find_rotation(page, quads, self._networks.recognise)
         if rotation:
-            quads = turn_quads(quads, rotation, *page.shape[:2])
             page = turn(page, rotation)
+            quads = self._detect(page).quads  # lines lying down are boxed less well: their tilt is another
             _, lines = find_rotation(page, quads, self._networks.recognise)
         page, _, rotation, skew = level(page, quads, rotation)
         confidence = mean_confidence(lines.values()) if lines else None

@@ -11,13 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from internvl_loaders.structure.page import structure
-from internvl_loaders.transcribe.ocr.orientation import (
-    find_skew,
-    running_down,
-    straighten,
-    turn,
-    turn_quads,
-)
+from internvl_loaders.transcribe.ocr.orientation import find_skew, running_down, straighten
 from internvl_loaders.transcribe.ocr.ppocr import _tiles, clockwise
 from internvl_loaders.transcribe.ocr.rapidocr import RapidOCRTranscriber
 from tests.kit.pages import page
@@ -53,23 +47,6 @@ def test_straightened_lines_are_level_and_inside() -> None:
     assert (
         moved.min() >= 0 and moved[..., 0].max() <= turned.shape[1] and moved[..., 1].max() <= turned.shape[0]
     )
-
-
-@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_quads_turn_with_their_page(rotation: int) -> None:
-    """A mark at each corner of a line lies where the turned line has that corner."""
-    page = np.zeros((300, 500), np.uint8)
-    box = np.array([[[40.0, 60], [240, 60], [240, 90], [40, 90]]])
-    for corner, (x, y) in enumerate(box[0].astype(int), 1):
-        page[y, x] = corner
-    (turned,) = turn_quads(box, rotation, *page.shape)
-    seen = turn(page, rotation)
-    for x, y in turned:
-        assert seen[max(0, int(y) - 1) : int(y) + 2, max(0, int(x) - 1) : int(x) + 2].any()
-    width, height = np.ptp(turned, axis=0)
-    assert (width, height) == ((200, 30) if rotation % 180 == 0 else (30, 200))
-    assert np.argmin(turned.sum(axis=1)) == 0, "the first corner is the upper left one"
-    assert np.argmax(turned.sum(axis=1)) == 2
 
 
 @pytest.mark.parametrize("tilt", [-4.0, 4.0])
