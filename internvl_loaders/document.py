@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from internvl_loaders import running
+from internvl_loaders import running, running_lines
 from internvl_loaders.render import html, markdown, table, text
 from internvl_loaders.values import (
     AttemptRecord,
@@ -274,7 +274,7 @@ class Document(Value):
     @classmethod
     def of(cls, pages: list[Page]) -> Document:
         """From the pages of one document, in order."""
-        first = pages[0]
+        first, pages = pages[0], running_lines.all_marked(pages)
         return cls(
             source=first.source,
             document_id=first.document_id,
@@ -318,7 +318,7 @@ class Document(Value):
 
 def running_tables(pages: Sequence[Page]) -> Iterator[RunningTable]:
     """The tables that run over the breaks of these pages, which stand in order."""
-    for run in running.runs(pages):
+    for run in running.runs(running_lines.all_marked(pages)):
         cols = run[0].table.cols
         rows, cells, starts = running.joined(run)
         if rows * cols <= MAX_PLACES:

@@ -28,7 +28,6 @@ from markdown_it import MarkdownIt
 from internvl_loaders.document import Document, Page
 from internvl_loaders.evaluate.tables import TableTree, read_tables
 from internvl_loaders.evaluate.teds import teds
-from internvl_loaders.structure.running_lines import marked
 from internvl_loaders.transcribe.answer.blocks import read_answer
 
 SEED = 14
@@ -223,13 +222,10 @@ def document(answers: Sequence[str], mark: bool) -> Document:
     pages = [
         Page(
             source="a", number=number, total_pages=len(answers), status="ok",
-            method="internvl", blocks=read_answer(answer).blocks,
+            method="internvl" if mark else "text-layer", blocks=read_answer(answer).blocks,
         )
         for number, answer in enumerate(answers, start=1)
     ]  # fmt: skip
-    if mark:
-        near = [[p for p in pages if 0 < abs(p.number - page.number) < 2] for page in pages]
-        pages = [marked(page, others) for page, others in zip(pages, near, strict=True)]
     return Document.of(pages)
 
 

@@ -34,7 +34,13 @@ class TextWriter:
     """markdown or text, page by page: a book never sits in memory."""
 
     def __init__(
-        self, file: IO[str], form: Format, *, page_breaks: bool, headers_footers: bool, footnotes: bool
+        self,
+        file: IO[str],
+        form: Format,
+        *,
+        page_breaks: bool,
+        headers_footers: bool,
+        footnotes: bool = False,
     ) -> None:
         self.file = file
         self.render = partial(markdown.page, footnotes=footnotes) if form == "md" else text.page

@@ -259,7 +259,7 @@ def _summary(report: Report) -> str:
     read = f"{_count(totals['pages'], 'page')} of {_count(totals['documents'], 'document')}"
     parts = [f"{read} in {totals['seconds']:.1f} s"]
     parts += [f"{totals[s]} {s}" for s in ("ok", "retried", "fallback", "empty", "failed") if totals[s]]
-    parts += _in_dispute(totals["disputes"])
+    parts += _in_dispute(totals.get("disputes", {}))
     if unread:
         parts.append(f"{_count(unread, 'document')} could not be opened")
     return ", ".join(parts)
@@ -267,7 +267,7 @@ def _summary(report: Report) -> str:
 
 def _in_dispute(counts: dict[str, int]) -> list[str]:
     """Such as `3 numbers in dispute, 2 settled`."""
-    kinds = [_count(counts[kind], kind[:-1]) for kind in ("numbers", "words") if counts[kind]]
+    kinds = [_count(counts[kind], kind[:-1]) for kind in ("numbers", "words") if counts.get(kind)]
     if not kinds:
         return []
     settled = [f"{counts['settled']} settled"] if counts["settled"] else []

@@ -50,10 +50,10 @@ class Report:
                 "reason": page.reason,
                 "attempts": page.attempts,
                 "confidence": page.confidence,
-                "disputes": _disputes(page),
-                "findings": [finding.check for finding in page.findings],
                 "seconds": page.timings.get("total", 0.0),
             }
+            | ({"disputes": _disputes(page)} if page.disputes else {})
+            | ({"findings": [finding.check for finding in page.findings]} if page.findings else {})
         )
         self._judge()
 
@@ -110,13 +110,13 @@ class Report:
     def totals(self) -> dict[str, Any]:
         statuses = [p["status"] for d in self.documents for p in d["pages"]]
         counts = {s: statuses.count(s) for s in ("ok", "retried", "fallback", "failed", "empty")}
+        in_dispute = [p["disputes"] for d in self.documents for p in d["pages"] if "disputes" in p]
         return {
             "documents": len(self.documents),
             "pages": len(statuses),
             **counts,
-            "disputes": _added(p["disputes"] for d in self.documents for p in d["pages"]),
             "seconds": round(self.seconds, 3),
-        }
+        } | ({"disputes": _added(in_dispute)} if in_dispute else {})
 
     def to_json(self) -> str:
         body = {

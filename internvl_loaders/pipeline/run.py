@@ -24,7 +24,7 @@ from internvl_llm.names import file_name
 from internvl_loaders.document import Page
 from internvl_loaders.errors import InternVLError, PageRangeError, UnsupportedDocumentError
 from internvl_loaders.options import ENGINE, ParseOptions, keywords
-from internvl_loaders.pipeline.beside import beside_one_another
+from internvl_loaders.pipeline.beside import after_one_another
 from internvl_loaders.pipeline.replies import Slot, malformed_is_failed, reply_of
 from internvl_loaders.pipeline.store import PageStore
 from internvl_loaders.sources import Source, is_single, resolve
@@ -147,9 +147,9 @@ class _Run:
                 yield page
 
     def sourced_pages(self) -> Generator[tuple[Source, Page], None, None]:
-        """The pages, each with the source it is of, once what runs over several of them is told."""
+        """The pages, each with the source it is of."""
         with closing(self._finished_pages()) as finished:
-            yield from beside_one_another(finished)
+            yield from after_one_another(finished)
 
     def _finished_pages(self) -> Generator[tuple[Source, Page], None, None]:
         fetcher = ThreadPoolExecutor(1, thread_name_prefix="internvl-sources")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
 from internvl_loaders.content import Content, Rect, Ruling, Span
+from internvl_loaders.running_lines import COUNTED, DIGITS, NUMBER
 from internvl_loaders.structure.classify import is_caption
 from internvl_loaders.structure.lines import Line, fragments, joined
 from internvl_loaders.structure.rows import rows
@@ -19,15 +19,6 @@ _MOST_ROWS = 4
 """Running rows at one end of a page."""
 _WIDE_ZONE = 0.2
 """Where the outermost row may still be a lone page number."""
-_ROMAN = r"(?=[ivxl])(?:xl|l?x{0,3})(?:ix|iv|v?i{0,3})"
-_PAGE_OF = (
-    r"(?:page|seite|p\.|s\.|pagina|página|pág\.|стр\.?)\s*\d{1,4}(?:\s*(?:/|of|von|de|di|sur|из)\s*\d{1,4})?"
-    r"|\d{1,4}\s*(?:/|of|von|de|di|sur|из)\s*\d{1,4}"
-    r"|第\s*\d{1,4}\s*[页頁](?:\s*[,，/]?\s*共\s*\d{1,4}\s*[页頁])?"
-)
-COUNTED = re.compile(_PAGE_OF, re.IGNORECASE)
-NUMBER = re.compile(rf"[-–—－\[(|· ]*(?:\d{{1,4}}|{_ROMAN}|{_PAGE_OF})[-–—－\])|· ]*", re.IGNORECASE)
-DIGITS = re.compile(r"\d+")
 
 
 @dataclass(slots=True)

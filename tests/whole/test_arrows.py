@@ -38,7 +38,7 @@ HOUSE = {
         ("transcribe",),
         ("structure",),
         ("document", "readers"),
-        ("render", "running"),
+        ("render", "running", "running_lines"),
         ("sources", "options"),
         ("values", "content", "folders", "prompts"),
         ("errors",),

@@ -166,4 +166,4 @@ def test_a_repetition_is_ended_on_the_server_too() -> None:
         )
         eventually(lambda: not server.running)
         assert "repeated itself" in page.reason and page.status == "fallback"
-        assert server.gone == 2
+        assert server.gone >= 2

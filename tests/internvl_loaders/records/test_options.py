@@ -38,6 +38,9 @@ def other(name: str) -> Any:
         "limits": Limits(max_pixels=1000),
         "allow_hosts": ("a",),
         "jobs": 3,
+        "prompt": "omnidocbench-1",
+        "max_page_tokens": 9000,
+        "max_page_seconds": 90.0,
     }
     if name in special:
         return special[name]

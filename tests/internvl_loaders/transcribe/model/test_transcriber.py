@@ -544,6 +544,9 @@ def test_running_lines_and_tables_of_pages_that_a_model_read() -> None:
         for n, width in enumerate((300, 310, 320), start=1)
     }
     pages = read(scan(*said), ScriptedEngine(by_width(dict(said))))
-    assert [[block.type for block in page.blocks] for page in pages] == [["header", "table", "footer"]] * 3
-    (whole,) = Document.of(pages).running_tables
+    document = Document.of(pages)
+    marked = [["header", "table", "footer"]] * 3
+    assert [[block.type for block in page.blocks] for page in document.pages] == marked
+    assert [[block.type for block in page.blocks] for page in pages][1:] == marked[1:]
+    (whole,) = document.running_tables
     assert whole.table.grid()[1:] == [["01/05/2025", "1.00"], ["02/05/2025", "2.00"], ["03/05/2025", "3.00"]]

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from internvl_loaders.document import Block, Box, Page, Table
-from internvl_loaders.structure.running_lines import marked
+from internvl_loaders.running_lines import marked
 
 TABLE = Block(type="table", text="x", table=Table(rows=1, cols=1, cells=()))
 
 
 def page(number: int, *blocks: str | Block, **more: Any) -> Page:
     made = [Block(type="paragraph", text=b) if isinstance(b, str) else b for b in blocks]
-    return Page(source="a", number=number, total_pages=9, status="ok", blocks=tuple(made), **more)
+    given = {"source": "a", "total_pages": 9, "status": "ok", "method": "rapidocr", **more}
+    return Page(number=number, blocks=tuple(made), **given)
 
 
 def types(of: Page, *neighbours: Page) -> list[str]:

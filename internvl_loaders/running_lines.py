@@ -1,13 +1,50 @@
 """Running heads, running feet and page numbers among blocks, by what the pages beside a page have at the same
-end: for pages that a model or OCR read. (`furniture` does it for text layers, by place on the page.)"""
+end: for pages that a model or OCR read. (`structure.furniture` does it for text layers, by their place.)"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, Self, TypeVar
 
-from internvl_loaders.document import Block, BlockType, Page
-from internvl_loaders.structure.furniture import COUNTED, DIGITS, NUMBER
+from internvl_loaders.values import Box
+
+
+class _Block(Protocol):
+    @property
+    def type(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def box(self) -> Box | None: ...
+    def model_copy(self, *, update: dict[str, Any]) -> Any: ...
+
+
+class _Page(Protocol):
+    @property
+    def number(self) -> int: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def blocks(self) -> Sequence[_Block]: ...
+    def model_copy(self, *, update: dict[str, Any]) -> Self: ...
+
+
+_P = TypeVar("_P", bound=_Page)
+
+_ROMAN = r"(?=[ivxl])(?:xl|l?x{0,3})(?:ix|iv|v?i{0,3})"
+_PAGE_OF = (
+    r"(?:page|seite|p\.|s\.|pagina|página|pág\.|стр\.?)\s*\d{1,4}(?:\s*(?:/|of|von|de|di|sur|из)\s*\d{1,4})?"
+    r"|\d{1,4}\s*(?:/|of|von|de|di|sur|из)\s*\d{1,4}"
+    r"|第\s*\d{1,4}\s*[页頁](?:\s*[,，/]?\s*共\s*\d{1,4}\s*[页頁])?"
+)
+COUNTED = re.compile(_PAGE_OF, re.IGNORECASE)
+NUMBER = re.compile(rf"[-–—－\[(|· ]*(?:\d{{1,4}}|{_ROMAN}|{_PAGE_OF})[-–—－\])|· ]*", re.IGNORECASE)
+DIGITS = re.compile(r"\d+")
 
 _MOST = 4
 """Blocks at one end of a page that may be running lines."""
@@ -22,14 +59,29 @@ _SAME_PLACE = 0.02
 """Share of the page's height by which the same line may stand higher or lower."""
 
 
-def marked(page: Page, neighbours: Sequence[Page]) -> Page:
+NEAR = 2
+"""Pages away: left and right pages of a book have heads of their own."""
+
+
+def all_marked(pages: Sequence[_P]) -> list[_P]:
+    """The pages of a document, in order, each `marked` by those beside it that are among them."""
+    return [
+        marked(page, [*pages[max(0, place - NEAR) : place], *pages[place + 1 : place + 1 + NEAR]])
+        for place, page in enumerate(pages)
+    ]
+
+
+def marked(page: _P, neighbours: Sequence[_P]) -> _P:
     """The page whose running lines are of type `header` and `footer`; nothing else is changed.
 
     A block at an end of the page is one if a neighbour has the same there, the page's number aside, or if it
     is that number. A title that stands on the first page stays one.
     """
-    changes: dict[int, BlockType] = {}
-    ends: tuple[tuple[BlockType, bool], ...] = (("header", True), ("footer", False))
+    if page.method in {"", "text-layer"} or page.status == "failed":
+        return page
+    neighbours = [other for other in neighbours if 0 < abs(other.number - page.number) <= NEAR]
+    changes: dict[int, str] = {}
+    ends: tuple[tuple[str, bool], ...] = (("header", True), ("footer", False))
     for kind, head in ends:
         theirs = [(other, block) for other in neighbours for _, block in _ends(other, head)]
         for rank, (index, block) in enumerate(_ends(page, head)):
@@ -50,7 +102,7 @@ def marked(page: Page, neighbours: Sequence[Page]) -> Page:
     return page.model_copy(update={"blocks": blocks})
 
 
-def _ends(page: Page, head: bool) -> Iterator[tuple[int, Block]]:
+def _ends(page: _Page, head: bool) -> Iterator[tuple[int, _Block]]:
     """The short lines at an end of a page, outermost first, up to what can be none."""
     indices = range(len(page.blocks)) if head else range(len(page.blocks) - 1, -1, -1)
     for index in indices[:_MOST]:
@@ -63,7 +115,7 @@ def _ends(page: Page, head: bool) -> Iterator[tuple[int, Block]]:
         yield index, block
 
 
-def _is_same(page: Page, block: Block, other: Page, theirs: Block) -> bool:
+def _is_same(page: _Page, block: _Block, other: _Page, theirs: _Block) -> bool:
     if _key(block.text) != _key(theirs.text):
         return False
     if (
@@ -84,7 +136,7 @@ def _key(text: str) -> str:
     return "".join(DIGITS.sub("#", text).casefold().split())
 
 
-def _is_page_number(page: Page, block: Block) -> bool:
+def _is_page_number(page: _Page, block: _Block) -> bool:
     text = block.text.strip()
     if block.type == "heading" or not NUMBER.fullmatch(text):
         return False
