@@ -172,6 +172,7 @@ def test_what_is_said_without_the_boxes() -> None:
 
 
 @pytest.mark.parametrize("kind", ["tiny", pytest.param("smollm2", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_an_engine_keeps_the_tags_however_they_are_written(kind: str) -> None:
     """As special tokens, as which the grammar knows them too."""
     engine = open_engine(built(kind), dtype="float32")  # type: ignore[arg-type]

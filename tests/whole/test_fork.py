@@ -112,6 +112,7 @@ def ran(script: str, *arguments: object) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_whatever_lock_another_thread_holds(tmp_path: Path) -> None:
     assert ran(HELD, tmp_path) == "0"
 

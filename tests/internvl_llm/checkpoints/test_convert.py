@@ -110,7 +110,7 @@ def test_options_of_from_pretrained_apply(tmp_path):
     assert back.config.text_config._attn_implementation == "eager"
 
 
-@pytest.mark.parametrize("precision", ["int8", "int4"])
+@pytest.mark.parametrize("precision", ["int4", pytest.param("int8", marks=pytest.mark.slow)])
 def test_it_can_be_quantised(precision, tmp_path):
     pytest.importorskip("bitsandbytes")
     pytest.importorskip("accelerate")

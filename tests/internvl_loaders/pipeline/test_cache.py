@@ -183,6 +183,7 @@ for page in parse(Named("\\n".join(["sleep 0.03"] * 100).encode(), "s"), cache_d
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[3])
     command = [sys.executable, "-c", RESUMED, str(tmp_path)]

@@ -106,6 +106,7 @@ def test_a_page_has_its_time_once_however_often_it_is_tried(tmp_path: Path) -> N
     assert 2.9 < job.spent < 4.5
 
 
+@pytest.mark.slow
 def test_a_document_has_a_budget_of_its_own() -> None:
     """Of its pages together; those that come after it is spent say so."""
     limits = {"max_seconds": 2.0, "max_document_seconds": 5.0}

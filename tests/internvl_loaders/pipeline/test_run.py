@@ -113,6 +113,7 @@ def test_text_in_a_picture_is_the_figures() -> None:
     assert "4711" not in plain.text
 
 
+@pytest.mark.slow
 def test_a_background_is_not_read_twice() -> None:
     (page,) = parse(with_picture(Image.new("RGB", (400, 300), "lightyellow"), 60, 700, 400))
     assert page.text.split() == LETTER.split()

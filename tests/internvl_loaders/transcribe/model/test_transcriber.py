@@ -390,6 +390,7 @@ def test_a_dark_photograph_is_shown_with_more_contrast() -> None:
 
 
 @pytest.mark.parametrize("tilt", [-3.0, 3.0])
+@pytest.mark.slow
 def test_a_tilted_scan_is_shown_level(tilt: float) -> None:
     """Whichever way it lies; the lines' feet are where they are on the straight page."""
     straight = PIL.Image.new("L", (900, 600), "white")
@@ -460,6 +461,7 @@ def test_best_of_takes_the_answer_most_like_the_others() -> None:
     assert engine.requests[0].sampling.temperature > 0
 
 
+@pytest.mark.slow
 def test_an_engine_that_cannot_be_opened_raises_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(spec: Any) -> Any:
         raise CheckpointError("its weights are not here", remedy="Fetch them")

@@ -146,6 +146,7 @@ def test_letters_of_five_pixels(transcriber: RapidOCRTranscriber) -> None:
     assert len(read) <= 9 and sum(map(len, read)) > 0.9 * sum(len(x.replace(" ", "")) for x in sheet.lines)
 
 
+@pytest.mark.slow
 def test_lines_that_are_seen_and_not_read_are_said(tmp_path: Path) -> None:
     sheet = Sheet(1000, 700).block(100, 100, 20, 12)
     path = tmp_path / "blurred.png"
