@@ -97,8 +97,10 @@ class Desk:
                 page, transcript = await self._transcript(page, image, head)
             del image  # pages that wait for their witness keep it packed
             if transcript.outcome != "none":
+                own = page.blocks  # of the file alone, such as comments: no model has read them
                 page = _transcribed(page, transcript)
                 page = await self.grounding.ground(page, witness, lambda: self._unpack(head, payload)[1])
+                page = page.model_copy(update={"blocks": (*page.blocks, *own)})
             else:
                 page = await self._stand_in(page, transcript, read_without)
         finally:
@@ -147,7 +149,8 @@ class Desk:
         has_text = read is not None and any(block.text.strip() for block in read.blocks)
         if read is None or (transcript.text.strip() and not has_text):
             reason = f"rapidocr could not stand in ({failure or 'it sees nothing'})"
-            return _transcribed(page, transcript, f"{reason}; this is what the model began with")
+            begun = _transcribed(page, transcript, f"{reason}; this is what the model began with")
+            return begun.model_copy(update={"blocks": (*begun.blocks, *page.blocks)})
         timings = dict(page.timings)
         for stage, seconds in read.timings.items():
             timings[stage] = round(timings.get(stage, 0.0) + seconds, 4)
@@ -169,7 +172,7 @@ def _transcribed(page: Page, transcript: Transcript, *more: str) -> Page:
     read = read_answer(transcript.text)
     return page.model_copy(
         update={
-            "blocks": (*read.blocks, *page.blocks),  # those are of the file alone, such as comments
+            "blocks": tuple(read.blocks),
             "status": status,
             "reason": _joined(page.reason, *transcript.reasons, *more, *read.notes),
             "attempts": transcript.attempts,

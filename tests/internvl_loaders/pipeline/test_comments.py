@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from internvl_loaders import ParseOptions
+from internvl_loaders import ParseOptions, parse
 from internvl_loaders.document import Page
 from internvl_loaders.pipeline.reading import OpenDocument
 from tests.kit.build import page_pdf
+from tests.kit.scripted import ScriptedEngine
 
 TEXT = "BT /F 12 Tf 50 500 Td (The annual fee is 5,200 EUR.) Tj ET "
 QUADS = "/QuadPoints [139 511 203 511 139 497 203 497]"
@@ -67,3 +68,14 @@ def test_they_are_left_out_by_default(read: Read) -> None:
 @pytest.mark.parametrize("kind", SILENT)
 def test_what_nobody_can_open_is_no_comment(read: Read, kind: str) -> None:
     assert "Comment" not in read(SILENT[kind]).markdown
+
+
+def test_they_are_behind_what_a_model_reads_and_no_witness_looks_for_them() -> None:
+    pdf = page_pdf(TEXT, extra="/Annots [20 0 R]", objects=[NOTES["Text"].replace("Ask Bob", "Pay 77.10")])
+    engine = ScriptedEngine(lambda request: "The annual fee is 5,200 EUR.")
+    (page,) = parse(pdf, transcriber="internvl", engine=engine, annotations="keep", dpi=72)
+    assert [block.text for block in page.blocks] == [
+        "The annual fee is 5,200 EUR.",
+        "[Comment by Ann: Pay 77.10]",
+    ]
+    assert (page.status, page.disputes, page.findings) == ("ok", (), ())
