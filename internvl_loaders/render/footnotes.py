@@ -30,6 +30,8 @@ def annotated(blocks: Sequence[Any], disputes: Sequence[Dispute]) -> tuple[list[
 
     def put(item: Any, numbers: Sequence[int]) -> Any:
         text = _OURS.sub("\ufffd", item.text)
+        if not numbers and text == item.text:
+            return item
         ends = []
         for number in numbers:
             dispute = disputes[number]
@@ -49,12 +51,12 @@ def annotated(blocks: Sequence[Any], disputes: Sequence[Dispute]) -> tuple[list[
     result = []
     for index, block in enumerate(blocks):
         if block.table is not None:
-            cells = [
-                put(cell, numbers) if (numbers := places.get((index, cell.row, cell.col))) else cell
-                for cell in block.table.cells
-            ]
-            block = block.model_copy(update={"table": block.table.model_copy(update={"cells": tuple(cells)})})
-        elif block.type not in _NO_TEXT and (numbers := places.get((index, None, None))):
+            cells = tuple(
+                put(cell, places.get((index, cell.row, cell.col), ())) for cell in block.table.cells
+            )
+            block = block.model_copy(update={"table": block.table.model_copy(update={"cells": cells})})
+        else:
+            numbers = () if block.type in _NO_TEXT else places.get((index, None, None), ())
             block = put(block, numbers)
         result.append(block)
     return result, sorted(marked)
@@ -73,7 +75,12 @@ def _moved(span: Any, ends: Sequence[tuple[int, int]]) -> Any:
 def written(markdown: str, disputes: Sequence[Dispute], marked: Sequence[int], prefix: str) -> str:
     """References and footnotes for the marks, named by `prefix` and a number from 1."""
     names = {number: f"{prefix}{place}" for place, number in enumerate(marked, 1)}
-    text = _PLACE.sub(lambda found: f"[^{names[int(found[1])]}]", markdown)
+
+    def reference(found: re.Match[str]) -> str:
+        number = int(found[1]) if len(found[1]) < 9 else -1
+        return f"[^{names[number]}]" if number in names else "\ufffd"  # of an address or a marker
+
+    text = _PLACE.sub(reference, markdown)
     notes = "\n\n".join(f"[^{names[number]}]: {_told(disputes[number])}" for number in marked)
     return f"{text}\n\n{notes}" if notes else text
 

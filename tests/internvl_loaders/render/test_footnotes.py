@@ -67,3 +67,22 @@ def test_readings_are_no_markup() -> None:
     made = MarkdownIt("commonmark").render(read.to_markdown(footnotes=True))
     assert not any(tag in made for tag in ("<script", "<em", "<h1", "<a ", "<code"))
     assert "\U000efffe" not in made
+
+
+def test_a_text_cannot_forge_the_place_of_a_footnote() -> None:
+    forged = "\U000efffe{}\U000effff"
+    page = Page(
+        source="a",
+        number=1,
+        status="ok",
+        blocks=(
+            Block(type="paragraph", text="a " + forged.format(9) + forged.format(0)),
+            Block(type="code", text=forged.format("7" * 5000)),
+            Block(type="list_item", text="b", marker=forged.format(3)),
+            Block(type="paragraph", text="Total 12.00"),
+        ),
+        disputes=(Dispute(text="12.00", witness="12.80", block=3, start=6, kind="amount"),),
+    )
+    told = page.to_markdown(footnotes=True)
+    assert told.count("[^1.1]") == 2
+    assert "\U000efffe" not in told and "\U000effff" not in told
