@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,13 @@ def outcome(document: bytes, **options: Any) -> Outcome:
     peak, done = 0, threading.Event()
     here = psutil.Process()
 
+    def end_large() -> None:
+        for child in here.children():
+            with suppress(psutil.Error):
+                if child.memory_info().rss > 700 * MB:
+                    child.kill()
+                    child.wait()
+
     def watch() -> None:
         nonlocal peak
         while not done.wait(0.01):
@@ -49,6 +57,7 @@ def outcome(document: bytes, **options: Any) -> Outcome:
                 except psutil.Error:
                     continue
 
+    end_large()  # idle ones, whose memory is of what others read
     watcher = threading.Thread(target=watch)
     watcher.start()
     started = time.monotonic()
